@@ -1,0 +1,325 @@
+//! Sizes that are known in part, as while a graph is built.
+
+use std::fmt;
+use std::str::FromStr;
+
+use smallvec::SmallVec;
+
+use crate::shape::parse_dims;
+use crate::{Result, Shape, TensorError};
+
+/// A size, or `None` where it is unknown.
+pub type Dim = Option<usize>;
+
+/// A shape of which the rank may be unknown, or the rank known and some sizes unknown.
+///
+/// It prints as `[200,?]`, and as `?` where the rank is unknown. A partial shape stands for the set of the
+/// shapes it [`accepts`](Self::accepts).
+///
+/// ```
+/// use tidemill_tensor::{PartialShape, Shape};
+///
+/// let shape = PartialShape::from([Some(200), None]);
+/// assert_eq!(shape.to_string(), "[200,?]");
+/// assert!(shape.accepts(&Shape::from([200, 5])));
+/// assert_eq!("[200,?]".parse::<PartialShape>().unwrap(), shape);
+/// assert_eq!(PartialShape::unknown().to_string(), "?");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartialShape(Option<SmallVec<[Dim; 4]>>);
+
+impl PartialShape {
+    /// The shape of which nothing is known.
+    ///
+    /// ```
+    /// assert_eq!(tidemill_tensor::PartialShape::unknown().rank(), None);
+    /// ```
+    pub const fn unknown() -> Self {
+        PartialShape(None)
+    }
+
+    /// A shape of known rank and unknown sizes.
+    ///
+    /// ```
+    /// assert_eq!(tidemill_tensor::PartialShape::with_rank(2).to_string(), "[?,?]");
+    /// ```
+    pub fn with_rank(rank: usize) -> Self {
+        PartialShape(Some(SmallVec::from_elem(None, rank)))
+    }
+
+    /// The shape of a scalar.
+    ///
+    /// ```
+    /// assert_eq!(tidemill_tensor::PartialShape::scalar().rank(), Some(0));
+    /// ```
+    pub fn scalar() -> Self {
+        PartialShape::with_rank(0)
+    }
+
+    /// The number of axes, where it is known.
+    ///
+    /// ```
+    /// assert_eq!(tidemill_tensor::PartialShape::from([2, 3]).rank(), Some(2));
+    /// ```
+    pub fn rank(&self) -> Option<usize> {
+        self.0.as_ref().map(|dims| dims.len())
+    }
+
+    /// The sizes, where the rank is known.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// assert_eq!(PartialShape::from([2, 3]).dims(), Some(&[Some(2), Some(3)][..]));
+    /// ```
+    pub fn dims(&self) -> Option<&[Dim]> {
+        self.0.as_deref()
+    }
+
+    /// The size along axis `i`; `None` where the rank or that size is unknown, or there is no such axis.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// assert_eq!(PartialShape::from([2, 3]).dim(1), Some(3));
+    /// assert_eq!(PartialShape::unknown().dim(1), None);
+    /// ```
+    pub fn dim(&self, i: usize) -> Dim {
+        self.dims()?.get(i).copied().flatten()
+    }
+
+    /// Whether the rank and every size are known.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// assert!(PartialShape::from([2, 3]).is_fully_known());
+    /// assert!(!PartialShape::with_rank(1).is_fully_known());
+    /// ```
+    pub fn is_fully_known(&self) -> bool {
+        self.dims().is_some_and(|dims| dims.iter().all(Option::is_some))
+    }
+
+    /// The one shape this stands for, where it is fully known.
+    ///
+    /// ```
+    /// use tidemill_tensor::{PartialShape, Shape};
+    /// assert_eq!(PartialShape::from([2, 3]).as_known(), Some(Shape::from([2, 3])));
+    /// assert_eq!(PartialShape::with_rank(1).as_known(), None);
+    /// ```
+    pub fn as_known(&self) -> Option<Shape> {
+        self.dims()?.iter().copied().collect()
+    }
+
+    /// The number of elements; `None` where the shape is not fully known or the product overflows.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// assert_eq!(PartialShape::from([2, 3]).num_elements(), Some(6));
+    /// assert_eq!(PartialShape::with_rank(1).num_elements(), None);
+    /// ```
+    pub fn num_elements(&self) -> Option<usize> {
+        self.as_known()?.checked_num_elements()
+    }
+
+    /// What both shapes say together: the shapes that both accept. `None` where they contradict each other.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// let a = PartialShape::from([Some(2), None]);
+    /// assert_eq!(a.merge(&PartialShape::from([None, Some(3)])), Some([2, 3].into()));
+    /// assert_eq!(a.merge(&PartialShape::unknown()), Some(a.clone()));
+    /// assert_eq!(a.merge(&PartialShape::from([4, 3])), None);
+    /// ```
+    pub fn merge(&self, other: &PartialShape) -> Option<PartialShape> {
+        let (Some(a), Some(b)) = (self.dims(), other.dims()) else {
+            return Some(if self.rank().is_some() { self.clone() } else { other.clone() });
+        };
+        if a.len() != b.len() {
+            return None;
+        }
+        let merged = a.iter().zip(b).map(|pair| match pair {
+            (Some(a), Some(b)) => (a == b).then_some(Some(*a)),
+            (a, b) => Some(a.or(*b)),
+        });
+        Some(PartialShape(Some(merged.collect::<Option<_>>()?)))
+    }
+
+    /// Whether some shape is accepted by both; the same as `self.merge(other).is_some()`.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// assert!(PartialShape::from([2, 3]).is_compatible_with(&PartialShape::with_rank(2)));
+    /// ```
+    pub fn is_compatible_with(&self, other: &PartialShape) -> bool {
+        self.merge(other).is_some()
+    }
+
+    /// Whether `shape` has the known rank and the known sizes.
+    ///
+    /// ```
+    /// use tidemill_tensor::{PartialShape, Shape};
+    /// let shape = PartialShape::from([None, Some(3)]);
+    /// assert!(shape.accepts(&Shape::from([7, 3])));
+    /// assert!(!shape.accepts(&Shape::from([7, 4])));
+    /// ```
+    pub fn accepts(&self, shape: &Shape) -> bool {
+        self.dims().is_none_or(|dims| {
+            dims.len() == shape.rank()
+                && dims.iter().zip(shape.dims()).all(|(want, got)| want.is_none_or(|want| want == *got))
+        })
+    }
+
+    /// What is known of the shape to which both broadcast, or `None` where no shapes that they accept do.
+    ///
+    /// TensorFlow's rules: an unknown rank gives an unknown rank; an unknown size against a size of more than 1
+    /// gives that size (the unknown one can only be equal or 1); against 0 or 1 it gives an unknown size.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// let a = PartialShape::from([None, Some(1), None]);
+    /// let b = PartialShape::from([Some(7), None, Some(1)]);
+    /// assert_eq!(a.broadcast(&b), Some([Some(7), None, None].into()));
+    /// assert_eq!(a.broadcast(&PartialShape::unknown()), Some(PartialShape::unknown()));
+    /// assert_eq!(PartialShape::from([2]).broadcast(&PartialShape::from([3])), None);
+    /// ```
+    pub fn broadcast(&self, other: &PartialShape) -> Option<PartialShape> {
+        let (Some(a), Some(b)) = (self.dims(), other.dims()) else {
+            return Some(PartialShape::unknown());
+        };
+        let rank = a.len().max(b.len());
+        let dim = |dims: &[Dim], axis: usize| match (axis + dims.len()).checked_sub(rank) {
+            Some(own_axis) => dims[own_axis],
+            None => Some(1),
+        };
+        let broadcast = (0..rank).map(|axis| match (dim(a, axis), dim(b, axis)) {
+            (Some(a), Some(b)) if a == b => Some(Some(a)),
+            (Some(1), b) => Some(b),
+            (a, Some(1)) => Some(a),
+            (Some(_), Some(_)) => None,
+            (Some(n), None) | (None, Some(n)) => Some((n > 1).then_some(n)),
+            (None, None) => Some(None),
+        });
+        Some(PartialShape(Some(broadcast.collect::<Option<_>>()?)))
+    }
+
+    /// The sizes of `self` followed by those of `other`; of unknown rank where either is.
+    ///
+    /// ```
+    /// use tidemill_tensor::PartialShape;
+    /// let shape = PartialShape::with_rank(1).concatenate(&PartialShape::from([2, 3]));
+    /// assert_eq!(shape.to_string(), "[?,2,3]");
+    /// ```
+    pub fn concatenate(&self, other: &PartialShape) -> PartialShape {
+        match (self.dims(), other.dims()) {
+            (Some(a), Some(b)) => a.iter().chain(b).copied().collect(),
+            _ => PartialShape::unknown(),
+        }
+    }
+}
+
+/// The unknown shape.
+impl Default for PartialShape {
+    fn default() -> Self {
+        PartialShape::unknown()
+    }
+}
+
+impl fmt::Display for PartialShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(dims) = self.dims() else { return f.write_str("?") };
+        f.write_str("[")?;
+        for (axis, dim) in dims.iter().enumerate() {
+            f.write_str(if axis == 0 { "" } else { "," })?;
+            match dim {
+                Some(dim) => write!(f, "{dim}")?,
+                None => f.write_str("?")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
+
+/// As [`Display`](fmt::Display).
+impl fmt::Debug for PartialShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) prints; spaces around sizes are allowed.
+impl FromStr for PartialShape {
+    type Err = TensorError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.trim() == "?" {
+            return Ok(PartialShape::unknown());
+        }
+        parse_dims(text, |dim| if dim == "?" { Some(None) } else { dim.parse().ok().map(Some) })
+    }
+}
+
+/// A shape of known rank.
+impl FromIterator<Dim> for PartialShape {
+    fn from_iter<I: IntoIterator<Item = Dim>>(dims: I) -> Self {
+        PartialShape(Some(dims.into_iter().collect()))
+    }
+}
+
+/// A fully known shape.
+impl FromIterator<usize> for PartialShape {
+    fn from_iter<I: IntoIterator<Item = usize>>(dims: I) -> Self {
+        dims.into_iter().map(Some).collect()
+    }
+}
+
+impl From<()> for PartialShape {
+    fn from((): ()) -> Self {
+        PartialShape::scalar()
+    }
+}
+
+// Sizes come as `usize` or `Option<usize>` and as nothing else, so that in `[200, 5]` the type is inferred.
+macro_rules! from_lists {
+    ($($dim:ty),*) => {$(
+        impl<const N: usize> From<[$dim; N]> for PartialShape {
+            fn from(dims: [$dim; N]) -> Self {
+                dims.into_iter().collect()
+            }
+        }
+
+        impl<const N: usize> From<&[$dim; N]> for PartialShape {
+            fn from(dims: &[$dim; N]) -> Self {
+                dims.iter().copied().collect()
+            }
+        }
+
+        impl From<&[$dim]> for PartialShape {
+            fn from(dims: &[$dim]) -> Self {
+                dims.iter().copied().collect()
+            }
+        }
+
+        impl From<Vec<$dim>> for PartialShape {
+            fn from(dims: Vec<$dim>) -> Self {
+                dims.into_iter().collect()
+            }
+        }
+    )*};
+}
+from_lists!(usize, Dim);
+
+impl From<Shape> for PartialShape {
+    fn from(shape: Shape) -> Self {
+        PartialShape::from(shape.dims())
+    }
+}
+
+impl From<&Shape> for PartialShape {
+    fn from(shape: &Shape) -> Self {
+        PartialShape::from(shape.dims())
+    }
+}
+
+impl From<&PartialShape> for PartialShape {
+    fn from(shape: &PartialShape) -> Self {
+        shape.clone()
+    }
+}
