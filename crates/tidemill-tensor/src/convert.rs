@@ -60,10 +60,10 @@ macro_rules! from {
 from! {
     [] &Value, |value| value.clone();
     [T: Element] T, |value| Value::scalar(value);
-    [T: Element] Vec<T>, |value| flat(Shape::from([value.len()]), value);
+    [T: Element] Vec<T>, |value| Value::from_checked_vec(Shape::from([value.len()]), value);
     [T: Element] &Vec<T>, |value| value.as_slice().into();
     [T: Element] Box<[T]>, |value| value.into_vec().into();
-    [T: Element] &[T], |value| flat(Shape::from([value.len()]), value.to_vec());
+    [T: Element] &[T], |value| Value::copied(Shape::from([value.len()]), value);
     [T: Element, const N: usize] Vec<[T; N]>, |value| nested([value.len(), N], value.as_flattened());
     [T: Element, const N: usize] &Vec<[T; N]>, |value| nested([value.len(), N], value.as_flattened());
     [T: Element, const N: usize] &[[T; N]], |value| nested([value.len(), N], value.as_flattened());
@@ -96,13 +96,8 @@ from_arrays! {
     [A B C D E] [[[[[T; E]; D]; C]; B]; A], as_flattened as_flattened as_flattened as_flattened;
 }
 
-/// The value of `elements` under a shape of as many elements.
-fn flat<T: Element>(shape: Shape, elements: Vec<T>) -> Value {
-    Value::from_checked_vec(shape, elements)
-}
-
 fn nested<T: Element, const R: usize>(shape: [usize; R], elements: &[T]) -> Value {
-    flat(Shape::from(shape), elements.to_vec())
+    Value::copied(Shape::from(shape), elements)
 }
 
 /// A list whose items are lists, to any depth.

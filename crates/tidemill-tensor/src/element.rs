@@ -120,11 +120,11 @@ macro_rules! half_float {
             #[inline]
             fn from_i64(value: i64) -> Self {
                 if value.unsigned_abs() < 1 << 53 {
-                    return Self::from_f64(value as f64);
+                    return <Self as Element>::from_f64(value as f64);
                 }
                 // More bits than an f64 holds: fold the lowest into one that only keeps ties apart.
                 let sticky = i64::from(value & 0x7ff != 0);
-                Self::from_f64((value >> 11 | sticky) as f64 * 2048.0)
+                <Self as Element>::from_f64((value >> 11 | sticky) as f64 * 2048.0)
             }
         }
     )*};
@@ -200,21 +200,41 @@ mod tests {
         assert!(bool::from_f64(-0.5) && !bool::from_f64(-0.0));
     }
 
+    // `f16` and `bf16` have a `from_f64` of their own, which a direct call would take.
+    #[track_caller]
+    fn check_rounds<T: Element>(value: f64, want: f64) {
+        assert_eq!(T::from_f64(value).to_f64(), want);
+        assert_eq!(T::from_f64(-value).to_f64(), -want);
+    }
+
     #[test]
     fn halves_round_once() {
         // One ulp of f16 at 1 is 2^-10; a hair above the tie rounds up, the tie itself to even.
-        let tie = 1.0 + (-11_f64).exp2();
-        assert_eq!(f16::from_f64(tie).to_f64(), 1.0);
-        for hair in [-23.0, -40.0, -50.0] {
-            assert_eq!(f16::from_f64(tie + f64::exp2(hair)).to_f64(), 1.0 + (-10_f64).exp2(), "2^{hair}");
-            assert_eq!(f16::from_f64(-tie - f64::exp2(hair)).to_f64(), -1.0 - (-10_f64).exp2(), "2^{hair}");
+        let (tie, next) = (1.0 + f64::exp2(-11.0), 1.0 + f64::exp2(-10.0));
+        check_rounds::<f16>(tie, 1.0);
+        for hair in [-23.0, -24.0, -25.0, -40.0, -50.0] {
+            check_rounds::<f16>(tie + f64::exp2(hair), next);
+            check_rounds::<f16>(tie - f64::exp2(hair), 1.0);
         }
-        assert_eq!(f16::from_f64(65519.9999).to_f64(), 65504.0);
-        assert_eq!(f16::from_f64(1e300), f16::INFINITY);
-        assert_eq!(bf16::from_f64(-1e300), bf16::NEG_INFINITY);
-        assert!(bf16::from_f64(f64::NAN).is_nan());
-        assert!(f16::from_f64(-1e-300).is_sign_negative());
-        assert_eq!(bf16::from_i64((1 << 62) + (1 << 54)).to_f64(), f64::exp2(62.0));
-        assert_eq!(bf16::from_i64((1 << 62) + (1 << 54) + 1).to_f64(), f64::exp2(62.0) + f64::exp2(55.0));
+        check_rounds::<f16>(65519.9999, 65504.0);
+        check_rounds::<f16>(65520.0, f64::INFINITY);
+        check_rounds::<f16>(1e300, f64::INFINITY);
+        check_rounds::<f16>(f64::exp2(-25.0), 0.0);
+        check_rounds::<f16>(f64::exp2(-25.0) + f64::exp2(-70.0), f64::exp2(-24.0));
+        check_rounds::<bf16>(1e300, f64::INFINITY);
+        check_rounds::<bf16>(f64::exp2(-134.0) + f64::exp2(-180.0), f64::exp2(-133.0));
+        assert!(<bf16 as Element>::from_f64(f64::NAN).is_nan());
+        assert!(<f16 as Element>::from_f64(-1e-300).is_sign_negative());
+    }
+
+    #[test]
+    fn integers_round_once_to_halves() {
+        for (integer, want) in [
+            ((1 << 62) + (1 << 54), f64::exp2(62.0)),
+            ((1 << 62) + (1 << 54) + 1, f64::exp2(62.0) + f64::exp2(55.0)),
+            (i64::MIN, -f64::exp2(63.0)),
+        ] {
+            assert_eq!(bf16::from_i64(integer).to_f64(), want, "{integer}");
+        }
     }
 }

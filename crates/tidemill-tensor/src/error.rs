@@ -1,6 +1,6 @@
 //! What can go wrong with dtypes, shapes, values and files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{DType, Shape};
 
@@ -130,4 +130,21 @@ pub enum TensorError {
         /// What is wrong with it.
         source: Box<TensorError>,
     },
+}
+
+impl TensorError {
+    /// Says in which file the error arose.
+    pub(crate) fn in_file(self, path: &Path) -> TensorError {
+        match self {
+            TensorError::Io { path: None, source } => TensorError::Io { path: Some(path.to_owned()), source },
+            source => TensorError::InFile { path: path.to_owned(), source: Box::new(source) },
+        }
+    }
+}
+
+/// An error of a reader or writer, of which only the caller may know the file.
+impl From<std::io::Error> for TensorError {
+    fn from(source: std::io::Error) -> Self {
+        TensorError::Io { path: None, source }
+    }
 }

@@ -8,7 +8,7 @@
 //! | [`Element`], [`dispatch!`] | the way from a runtime [`DType`] to a Rust type and back |
 //! | [`Shape`], [`PartialShape`] | sizes known fully, and sizes known in part |
 //! | [`Value`], [`IntoValue`] | a dense row-major array in host memory, its dtype known at run time |
-//! | `npz`, `Value::load_npy` | NumPy's file formats |
+//! | [`npz`], [`Value::load_npy`] | NumPy's file formats |
 //!
 //! Three invariants hold throughout:
 //!
@@ -33,6 +33,8 @@ mod dispatch;
 mod dtype;
 mod element;
 mod error;
+mod npy;
+pub mod npz;
 mod partial_shape;
 mod print;
 mod shape;

@@ -8,6 +8,8 @@ use crate::{Element, Value, dispatch};
 const MAX_WHOLE: usize = 1000;
 /// How many items an abbreviated axis shows at each end.
 const EDGE: usize = 3;
+/// Values of more axes than this, which is NumPy's bound, print as a flat list; nesting is by recursion.
+const MAX_NESTED: usize = 64;
 
 /// `f32[2,3] [[1, 2, 3], [4, 5, 6]]`. Beyond 1000 elements, each axis longer than six shows its first and last
 /// three items around `...`. Precision applies to each element, as in `{value:.3}`.
@@ -23,7 +25,9 @@ impl fmt::Display for Value {
         dispatch!(self.dtype(), T => match self.as_slice::<T>() {
             Ok(elements) => {
                 let edge = if elements.len() > MAX_WHOLE { EDGE } else { usize::MAX };
-                write_axis(f, self.shape().dims(), elements, edge)
+                let flat = [elements.len()];
+                let dims = if self.rank() > MAX_NESTED { &flat } else { self.shape().dims() };
+                write_axis(f, dims, elements, edge)
             }
             Err(error) => write!(f, "<{error}>"),
         }, else => Ok(()))

@@ -73,7 +73,7 @@ impl Value {
     /// assert_eq!(Value::scalar(2.5_f32).to_string(), "f32[] 2.5");
     /// ```
     pub fn scalar<T: Element>(value: T) -> Value {
-        Value::from_checked_vec(Shape::scalar(), vec![value])
+        Value::copied(Shape::scalar(), &[value])
     }
 
     /// An array of `elements` in row-major order. The vector is adopted without a copy, and the buffer is then
@@ -94,6 +94,12 @@ impl Value {
         let shape = shape.into();
         check_length(&shape, elements.len())?;
         Ok(Value::from_checked_vec(shape, elements))
+    }
+
+    /// As [`from_slice`](Self::from_slice), for a shape that is known to have as many elements.
+    pub(crate) fn copied<T: Element>(shape: Shape, elements: &[T]) -> Value {
+        let bytes = AlignedBytes::from_slice(storage::ALIGNMENT, bytemuck::cast_slice(elements));
+        Value::from_aligned(T::DTYPE, shape, bytes)
     }
 
     /// As [`from_vec`](Self::from_vec), for a shape that is known to have as many elements.
@@ -180,7 +186,10 @@ impl Value {
     /// ```
     pub fn from_view<T: Element, D: ndarray::Dimension>(view: ndarray::ArrayView<'_, T, D>) -> Value {
         let shape = Shape::from(view.shape());
-        Value::from_checked_vec(shape, view.iter().copied().collect())
+        match view.as_slice() {
+            Some(elements) => Value::copied(shape, elements),
+            None => Value::from_checked_vec(shape, view.iter().copied().collect()),
+        }
     }
 }
 
