@@ -80,18 +80,18 @@ fn draw<DB: DrawingBackend>(
     });
     let text = |size: i32, colour: &'static RGBColor| (FONT, size * scale).into_font().color(colour);
     let line = |colour: RGBColor, width: i32| colour.stroke_width((width * scale) as u32);
-    let left = text(15, &INK).pos(Pos::new(HPos::Left, VPos::Center));
+    let left = text(17, &INK).pos(Pos::new(HPos::Left, VPos::Center));
 
     area.fill(&WHITE)?;
     let at = |x: i32, y: i32| (x * scale, y * scale);
-    area.draw(&Text::new("Cross-entropy while training", at(24, 18), text(21, &INK)))?;
+    area.draw(&Text::new("Cross-entropy while training", at(24, 18), text(23, &INK)))?;
     let note = format!("nats per label, mean over the last {SMOOTHING} steps");
-    area.draw(&Text::new(note, at(24, 46), text(14, &GREY)))?;
-    let mut legend_y = 84;
+    area.draw(&Text::new(note, at(24, 48), text(15, &GREY)))?;
+    let mut legend_y = 88;
     for (run, colour) in runs.iter().zip(COLOURS.into_iter().cycle()) {
         area.draw(&PathElement::new([at(24, legend_y), at(54, legend_y)], line(colour, 3)))?;
         area.draw(&Text::new(legend(run), at(64, legend_y + 2), left.clone()))?;
-        legend_y += 22;
+        legend_y += 24;
     }
 
     let ideals = [
@@ -122,8 +122,8 @@ fn draw<DB: DrawingBackend>(
         .bold_line_style(line(FAINT, 1))
         .axis_style(line(GREY, 1))
         .x_desc("training step")
-        .axis_desc_style(text(14, &GREY))
-        .label_style(text(13, &GREY))
+        .axis_desc_style(text(15, &GREY))
+        .label_style(text(14, &GREY))
         .x_labels(8)
         .y_labels(9)
         .x_label_formatter(&|x| format!("{x:.0}"))
@@ -142,7 +142,7 @@ fn draw<DB: DrawingBackend>(
         let label = Text::new(
             format!("{value:.4}  {name}"),
             (x + 8 * scale, y + 2 * scale),
-            text(13, &INK).pos(left.pos),
+            text(14, &INK).pos(left.pos),
         );
         area.draw(&label)?;
     }
