@@ -1,0 +1,104 @@
+//! The ops of TensorFlow that this library knows, and the functions that add them to a graph.
+//!
+//! One op is one struct with its schema, shape rule and gradient, in the file of its family; its kernel stands in the file
+//! of the same name in `tidemill-session`. Functions carry TensorFlow's Python names, and name their nodes as those do
+//! (`a + b` makes an `AddV2` named `add`).
+
+mod array;
+mod compare;
+mod constant;
+mod control;
+mod index;
+mod join;
+mod math;
+mod matmul;
+mod nn;
+mod random;
+mod reduce;
+mod state;
+mod training;
+
+pub use array::*;
+pub use compare::*;
+pub use constant::*;
+pub use control::*;
+pub use index::*;
+pub use join::*;
+pub use math::*;
+pub use matmul::*;
+pub use nn::*;
+pub use random::*;
+pub use reduce::*;
+pub use state::*;
+pub use training::*;
+
+use crate::error::{Error, or_panic};
+use crate::graph::{Graph, OpBuilder};
+use crate::handle::Tensor;
+use crate::op::{Op, OpSet};
+use crate::operand::{Operand, Resolved, ShapeArg};
+
+/// Every op of this crate.
+pub(crate) fn standard() -> OpSet {
+    let families: [fn(OpSet) -> OpSet; 13] = [
+        array::register,
+        compare::register,
+        constant::register,
+        control::register,
+        index::register,
+        join::register,
+        math::register,
+        matmul::register,
+        nn::register,
+        random::register,
+        reduce::register,
+        state::register,
+        training::register,
+    ];
+    families.into_iter().fold(OpSet::new(), |set, family| family(set))
+}
+
+/// One operand, one result.
+#[track_caller]
+pub(crate) fn unary(op: impl Op, name: &str, x: impl Into<Tensor>) -> Tensor {
+    let x = x.into();
+    x.graph().op(op).name(name).input(x).tensor()
+}
+
+/// Two operands named `x` and `y`, of which at least one is a tensor; a number takes the other's dtype.
+#[track_caller]
+pub(crate) fn binary(op: impl Op, name: &str, x: impl Operand, y: impl Operand) -> Tensor {
+    let Some(known) = x.as_tensor().or(y.as_tensor()) else {
+        or_panic(Err(Error::invalid(format!("{name} needs a tensor among its operands"))))
+    };
+    let like = known.dtype();
+    let builder = known.graph().op(op).name(name);
+    let builder = resolved(builder, "x", or_panic(x.resolve(like)));
+    resolved(builder, "y", or_panic(y.resolve(like))).tensor()
+}
+
+/// Adds an operand; one that is not a tensor yet becomes the constant `node/arg`.
+pub(crate) fn resolved(builder: OpBuilder, arg: &'static str, operand: Resolved) -> OpBuilder {
+    match operand {
+        Resolved::Tensor(t) => builder.input(t),
+        Resolved::Value(v) => builder.constant(arg, v),
+    }
+}
+
+/// Adds a shape operand; known dimensions become the constant `node/arg`.
+pub(crate) fn shape_operand(builder: OpBuilder, arg: &'static str, shape: impl Into<ShapeArg>) -> OpBuilder {
+    match shape.into().value() {
+        Ok(value) => builder.constant(arg, value),
+        Err(tensor) => builder.input(tensor),
+    }
+}
+
+/// The tensors of a list, and the graph they belong to.
+///
+/// # Panics
+/// When the list is empty: there is no graph to add to.
+#[track_caller]
+pub(crate) fn list<I: IntoIterator<Item: Into<Tensor>>>(tensors: I) -> (Graph, Vec<Tensor>) {
+    let tensors: Vec<Tensor> = tensors.into_iter().map(Into::into).collect();
+    (crate::graph::graph_of(&tensors), tensors)
+}
