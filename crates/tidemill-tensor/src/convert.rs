@@ -23,7 +23,7 @@ use crate::{Element, Result, Shape, TensorError, Value};
 /// # Ok::<(), tidemill_tensor::TensorError>(())
 /// ```
 pub trait IntoValue {
-    /// The value.
+    /// The value; for an example see the trait.
     fn into_value(self) -> Result<Value>;
 }
 
@@ -104,6 +104,9 @@ fn nested<T: Element, const R: usize>(shape: [usize; R], elements: &[T]) -> Valu
 trait Nested {
     type Item: Element;
 
+    /// How deep the lists nest.
+    const RANK: usize;
+
     /// Appends the elements in row-major order and gives the shape; `depth` is that of this list.
     fn flatten(&self, depth: usize, elements: &mut Vec<Self::Item>) -> Result<Shape>;
 }
@@ -119,13 +122,16 @@ fn flatten_items<N: Nested>(items: &[N], depth: usize, elements: &mut Vec<N::Ite
             Some(want) => return Err(TensorError::Ragged { depth, index, want: want.clone(), got }),
         }
     }
-    Ok(std::iter::once(items.len()).chain(first.unwrap_or(Shape::from([0])).iter().copied()).collect())
+    // A list without items leaves the sizes within it open; they are 0.
+    let inner = first.unwrap_or_else(|| Shape::from(vec![0; N::RANK]));
+    Ok(std::iter::once(items.len()).chain(inner.iter().copied()).collect())
 }
 
 macro_rules! nested_leaf {
     ($([$($generics:tt)*] $list:ty;)*) => {$(
         impl<$($generics)*> Nested for $list {
             type Item = T;
+            const RANK: usize = 1;
 
             fn flatten(&self, _depth: usize, elements: &mut Vec<T>) -> Result<Shape> {
                 elements.extend_from_slice(self);
@@ -142,6 +148,7 @@ nested_leaf! {
 
 impl<T: Element> Nested for Vec<Vec<T>> {
     type Item = T;
+    const RANK: usize = 1 + <Vec<T> as Nested>::RANK;
 
     fn flatten(&self, depth: usize, elements: &mut Vec<T>) -> Result<Shape> {
         flatten_items(self, depth, elements)
@@ -150,6 +157,7 @@ impl<T: Element> Nested for Vec<Vec<T>> {
 
 impl<T: Element> Nested for Vec<Vec<Vec<T>>> {
     type Item = T;
+    const RANK: usize = 1 + <Vec<Vec<T>> as Nested>::RANK;
 
     fn flatten(&self, depth: usize, elements: &mut Vec<T>) -> Result<Shape> {
         flatten_items(self, depth, elements)
@@ -236,5 +244,101 @@ impl<T: Element> TryFrom<&Value> for ArrayD<T> {
 
     fn try_from(value: &Value) -> Result<Self> {
         value.to_array()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use ndarray::{arr1, arr2, array};
+
+    #[track_caller]
+    fn check(from: impl IntoValue, want: &str) {
+        assert_eq!(from.into_value().unwrap().to_string(), want);
+    }
+
+    #[test]
+    #[allow(clippy::needless_borrows_for_generic_args, reason = "the borrows are what is tested")]
+    fn scalars_and_lists() {
+        check(1.5_f32, "f32[] 1.5");
+        check(true, "bool[] true");
+        check(vec![1_u8, 2], "u8[2] [1, 2]");
+        check(&vec![1_u8, 2], "u8[2] [1, 2]");
+        check(&[1_u8, 2][..], "u8[2] [1, 2]");
+        check([1_u8, 2], "u8[2] [1, 2]");
+        check(&[1_u8, 2], "u8[2] [1, 2]");
+        check([[1, 2], [3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check(&[[1, 2], [3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check(vec![[1, 2], [3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check([[[1_i64], [2]]], "i64[1,2,1] [[[1], [2]]]");
+        check([[[[[0.5]]]]], "f64[1,1,1,1,1] [[[[[0.5]]]]]");
+        check([[0.0_f32; 3]; 0], "f32[0,3] []");
+        check(Vec::<f32>::new(), "f32[0] []");
+        check(Value::from(1), "i32[] 1");
+        check(&Value::from(1), "i32[] 1");
+        check(Value::zeros(DType::F32, [1]), "f32[1] [0]");
+    }
+
+    #[test]
+    fn arrays_of_ndarray() {
+        let two = arr2(&[[1, 2], [3, 4]]);
+        check(&two, "i32[2,2] [[1, 2], [3, 4]]");
+        check(two.view(), "i32[2,2] [[1, 2], [3, 4]]");
+        check(two.t(), "i32[2,2] [[1, 3], [2, 4]]");
+        check(two.row(1), "i32[2] [3, 4]");
+        check(two.to_shared(), "i32[2,2] [[1, 2], [3, 4]]");
+        check(two.clone().into_dyn(), "i32[2,2] [[1, 2], [3, 4]]");
+        check(two.as_standard_layout(), "i32[2,2] [[1, 2], [3, 4]]");
+        check(two, "i32[2,2] [[1, 2], [3, 4]]");
+        check(arr1(&[1.5]), "f64[1] [1.5]");
+        check(ndarray::arr0(7_u8), "u8[] 7");
+    }
+
+    #[test]
+    #[allow(clippy::needless_borrows_for_generic_args, reason = "the borrows are what is tested")]
+    fn nested_vectors() {
+        check(vec![vec![1, 2], vec![3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check(&vec![vec![1, 2], vec![3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check(vec![&[1, 2][..], &[3, 4]], "i32[2,2] [[1, 2], [3, 4]]");
+        check(vec![vec![vec![1], vec![2]]], "i32[1,2,1] [[[1], [2]]]");
+        check(vec![vec![vec![vec![1.0_f32]]]], "f32[1,1,1,1] [[[[1]]]]");
+        check(vec![Vec::<f32>::new(), Vec::new()], "f32[2,0] []");
+        check(Vec::<Vec<f32>>::new(), "f32[0,0] []");
+        check(Vec::<Vec<Vec<f32>>>::new(), "f32[0,0,0] []");
+    }
+
+    #[track_caller]
+    fn check_ragged(from: impl IntoValue, want: &str) {
+        assert_eq!(
+            from.into_value().unwrap_err().to_string(),
+            format!("ragged nested list: at depth {want}")
+        );
+    }
+
+    #[test]
+    fn ragged_vectors_are_errors() {
+        check_ragged(vec![vec![1, 2], vec![3]], "0, item 1 has shape [1], but item 0 has shape [2]");
+        check_ragged(
+            vec![vec![vec![1], vec![2]], vec![vec![3], vec![]]],
+            "1, item 1 has shape [0], but item 0 has shape [1]",
+        );
+        check_ragged(
+            vec![vec![vec![1], vec![2]], vec![vec![3]]],
+            "0, item 1 has shape [1,1], but item 0 has shape [2,1]",
+        );
+    }
+
+    #[test]
+    fn back_to_rust() {
+        let value = Value::from([[1.0_f32, 2.0]]);
+        assert_eq!(Vec::<f32>::try_from(&value).unwrap(), [1.0, 2.0]);
+        assert_eq!(ArrayD::<f32>::try_from(&value).unwrap(), array![[1.0, 2.0]].into_dyn());
+        assert_eq!(ArrayD::<f32>::try_from(value.clone()).unwrap(), array![[1.0, 2.0]].into_dyn());
+        assert_eq!(Vec::<f32>::try_from(value.clone()).unwrap(), [1.0, 2.0]);
+        assert!(f32::try_from(value).is_err());
+        let loss: f32 = Value::from([0.25_f32]).try_into().unwrap();
+        assert_eq!(loss, 0.25);
+        assert!(bool::try_from(&Value::from(true)).unwrap());
     }
 }

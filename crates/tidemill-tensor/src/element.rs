@@ -11,6 +11,8 @@ mod sealed {
     pub trait Sealed: Sized {
         /// The bytes of `elements` for writing, where every bit pattern is an element.
         fn bytes_mut_of(elements: &mut [Self]) -> Option<&mut [u8]>;
+        /// What [`from_f64`](super::Element::from_f64) gives for the same number, and faster for halves.
+        fn from_f32(value: f32) -> Self;
     }
 }
 pub(crate) use sealed::Sealed;
@@ -68,6 +70,11 @@ macro_rules! primitive {
             fn bytes_mut_of(elements: &mut [Self]) -> Option<&mut [u8]> {
                 Some(bytemuck::cast_slice_mut(elements))
             }
+
+            #[inline]
+            fn from_f32(value: f32) -> Self {
+                value as $t
+            }
         }
 
         impl Element for $t {
@@ -99,6 +106,11 @@ macro_rules! half_float {
         impl Sealed for $t {
             fn bytes_mut_of(elements: &mut [Self]) -> Option<&mut [u8]> {
                 Some(bytemuck::cast_slice_mut(elements))
+            }
+
+            #[inline]
+            fn from_f32(value: f32) -> Self {
+                $t::from_f32(value)
             }
         }
 
@@ -150,6 +162,11 @@ fn to_f32_round_to_odd(value: f64) -> f32 {
 impl Sealed for bool {
     fn bytes_mut_of(_elements: &mut [Self]) -> Option<&mut [u8]> {
         None
+    }
+
+    #[inline]
+    fn from_f32(value: f32) -> Self {
+        value != 0.0
     }
 }
 

@@ -323,3 +323,124 @@ impl From<&PartialShape> for PartialShape {
         shape.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> PartialShape {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check_broadcast(a: &str, b: &str, want: Option<&str>) {
+        let got = parse(a).broadcast(&parse(b)).map(|shape| shape.to_string());
+        assert_eq!(got.as_deref(), want, "{a} with {b}");
+        assert_eq!(parse(b).broadcast(&parse(a)).map(|shape| shape.to_string()).as_deref(), want);
+    }
+
+    #[test]
+    fn broadcasts_as_tensorflow_does() {
+        check_broadcast("[?]", "[5]", Some("[5]"));
+        check_broadcast("[?]", "[1]", Some("[?]"));
+        check_broadcast("[?]", "[0]", Some("[?]"));
+        check_broadcast("[?]", "[?]", Some("[?]"));
+        check_broadcast("[?]", "[]", Some("[?]"));
+        check_broadcast("[?,3]", "[3]", Some("[?,3]"));
+        check_broadcast("[200,?]", "[1,4]", Some("[200,4]"));
+        check_broadcast("[200,?]", "[3,4]", None);
+        check_broadcast("?", "[3,4]", Some("?"));
+        check_broadcast("?", "?", Some("?"));
+    }
+
+    #[track_caller]
+    fn check_merge(a: &str, b: &str, want: Option<&str>) {
+        let got = parse(a).merge(&parse(b)).map(|shape| shape.to_string());
+        assert_eq!(got.as_deref(), want, "{a} with {b}");
+        assert_eq!(parse(a).is_compatible_with(&parse(b)), want.is_some());
+    }
+
+    #[test]
+    fn merges() {
+        check_merge("?", "[2,?]", Some("[2,?]"));
+        check_merge("[2,?]", "?", Some("[2,?]"));
+        check_merge("[2,?]", "[?,3]", Some("[2,3]"));
+        check_merge("[2,?]", "[2]", None);
+        check_merge("[2,?]", "[1,?]", None);
+        check_merge("[]", "[]", Some("[]"));
+    }
+
+    #[test]
+    fn literals_infer_their_type() {
+        let fed: [PartialShape; 4] =
+            [[200, 5].into(), [Some(200), Some(5)].into(), vec![200, 5].into(), Shape::from([200, 5]).into()];
+        assert!(fed.iter().all(|shape| shape.to_string() == "[200,5]"));
+        assert_eq!(PartialShape::from(()), PartialShape::scalar());
+        assert_eq!(PartialShape::default(), PartialShape::unknown());
+    }
+
+    #[test]
+    fn an_unknown_rank_accepts_all_and_knows_nothing() {
+        let unknown = PartialShape::unknown();
+        assert!(unknown.accepts(&Shape::scalar()) && unknown.accepts(&Shape::from([0, 9])));
+        assert_eq!((unknown.dim(0), unknown.as_known(), unknown.num_elements()), (None, None, None));
+        assert_eq!(unknown.concatenate(&PartialShape::from([2])), unknown);
+        assert_eq!(PartialShape::from([2]).dim(7), None);
+    }
+
+    fn dims() -> impl Strategy<Value = Vec<Dim>> {
+        proptest::collection::vec(proptest::option::weighted(0.7, 0_usize..4), 0..4)
+    }
+
+    fn partial_shapes() -> impl Strategy<Value = PartialShape> {
+        proptest::option::weighted(0.9, dims())
+            .prop_map(|dims| dims.map_or(PartialShape::unknown(), PartialShape::from))
+    }
+
+    /// A shape, and a partial shape that accepts it.
+    fn known_and_partial() -> impl Strategy<Value = (Shape, PartialShape)> {
+        proptest::collection::vec((0_usize..4, any::<bool>()), 0..4).prop_map(|dims| {
+            let known = dims.iter().map(|(dim, _)| *dim).collect();
+            (known, dims.iter().map(|(dim, shown)| shown.then_some(*dim)).collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(shape in partial_shapes()) {
+            prop_assert_eq!(shape.to_string().parse::<PartialShape>().unwrap(), shape);
+        }
+
+        #[test]
+        fn merge_is_a_semilattice(a in partial_shapes(), b in partial_shapes(), c in partial_shapes()) {
+            prop_assert_eq!(a.merge(&b), b.merge(&a));
+            prop_assert_eq!(a.merge(&a), Some(a.clone()));
+            prop_assert_eq!(a.merge(&PartialShape::unknown()), Some(a.clone()));
+            let left = a.merge(&b).and_then(|ab| ab.merge(&c));
+            let right = b.merge(&c).and_then(|bc| a.merge(&bc));
+            prop_assert_eq!(left, right);
+        }
+
+        #[test]
+        fn merge_accepts_what_both_accept((known, a) in known_and_partial(), b in partial_shapes()) {
+            prop_assert!(a.accepts(&known));
+            let merged = a.merge(&b).is_some_and(|merged| merged.accepts(&known));
+            prop_assert_eq!(merged, b.accepts(&known));
+        }
+
+        #[test]
+        fn broadcast_is_sound((x, a) in known_and_partial(), (y, b) in known_and_partial()) {
+            // Whatever the unknown sizes turn out to be, the result is among those foretold.
+            if let Some(known) = x.broadcast(&y) {
+                prop_assert!(a.broadcast(&b).unwrap().accepts(&known));
+            }
+        }
+
+        #[test]
+        fn broadcast_is_that_of_shapes_where_all_is_known((x, _) in known_and_partial(), (y, _) in known_and_partial()) {
+            let partial = PartialShape::from(&x).broadcast(&PartialShape::from(&y));
+            prop_assert_eq!(partial, x.broadcast(&y).map(PartialShape::from));
+        }
+    }
+}

@@ -57,7 +57,7 @@ fn write_axis<T: Element>(
     // An array without elements prints no further than its first axis, or a hostile shape would print for ever.
     if !elements.is_empty() {
         let size = elements.len() / len;
-        let abbreviated = len / 2 > edge || len == edge.saturating_mul(2).saturating_add(1);
+        let abbreviated = len > edge.saturating_mul(2);
         for (index, item) in elements.chunks_exact(size).enumerate() {
             if abbreviated && (edge..len - edge).contains(&index) {
                 if index == edge {
@@ -70,4 +70,50 @@ fn write_axis<T: Element>(
         }
     }
     f.write_str("]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[track_caller]
+    fn check(value: impl Into<Value>, want: &str) {
+        assert_eq!(value.into().to_string(), want);
+    }
+
+    #[test]
+    fn prints_like_numpy() {
+        check(2.5_f32, "f32[] 2.5");
+        check([true, false], "bool[2] [true, false]");
+        check([[1.0_f32, 2.5], [f32::NAN, f32::INFINITY]], "f32[2,2] [[1, 2.5], [NaN, inf]]");
+        check([half::bf16::from_f32(0.5)], "bf16[1] [0.5]");
+        check(Value::zeros(DType::F32, [2, 0]).unwrap(), "f32[2,0] []");
+    }
+
+    #[test]
+    fn abbreviates_beyond_a_thousand_elements() {
+        let count = |n: i32| Value::from((0..n).collect::<Vec<_>>());
+        assert!(!count(1000).to_string().contains("..."));
+        check(count(1001), "i32[1001] [0, 1, 2, ..., 998, 999, 1000]");
+        check(
+            count(2002).reshape([1001, 2]).unwrap(),
+            "i32[1001,2] [[0, 1], [2, 3], [4, 5], ..., [1996, 1997], [1998, 1999], [2000, 2001]]",
+        );
+        check(
+            count(1400).reshape([200, 7]).unwrap().reshape([2, 700]).unwrap(),
+            "i32[2,700] [[0, 1, 2, ..., 697, 698, 699], [700, 701, 702, ..., 1397, 1398, 1399]]",
+        );
+        let seven = count(1001).reshape([7, 143]).unwrap().to_string();
+        assert_eq!(seven.matches("..., [").count(), 1, "{seven}");
+        let six = count(1002).reshape([6, 167]).unwrap().to_string();
+        assert_eq!(six.matches("..., [").count(), 0, "{six}");
+    }
+
+    #[test]
+    fn any_number_of_axes_prints() {
+        check(Value::from([7]).reshape(vec![1; 3]).unwrap(), "i32[1,1,1] [[[7]]]");
+        let deep = Value::from([7]).reshape(vec![1; 100_000]).unwrap().to_string();
+        assert!(deep.ends_with("] [7]"));
+    }
 }

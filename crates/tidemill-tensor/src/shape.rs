@@ -248,3 +248,100 @@ impl FromIterator<usize> for Shape {
         Shape(dims.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check_broadcast<const A: usize, const B: usize>(a: [usize; A], b: [usize; B], want: Option<&[usize]>) {
+        assert_eq!(Shape::from(a).broadcast(&Shape::from(b)), want.map(Shape::from));
+    }
+
+    #[test]
+    fn broadcasts_as_numpy_does() {
+        check_broadcast([], [], Some(&[]));
+        check_broadcast([2, 3], [], Some(&[2, 3]));
+        check_broadcast([2, 3], [3], Some(&[2, 3]));
+        check_broadcast([2, 1], [1, 3], Some(&[2, 3]));
+        check_broadcast([0], [1], Some(&[0]));
+        check_broadcast([0], [2], None);
+        check_broadcast([2, 3], [2], None);
+    }
+
+    #[test]
+    fn prints_and_parses() {
+        for (shape, text) in
+            [(Shape::scalar(), "[]"), (Shape::from([7]), "[7]"), (Shape::from([200, 4]), "[200,4]")]
+        {
+            assert_eq!(shape.to_string(), text);
+            assert_eq!(text.parse::<Shape>().unwrap(), shape);
+        }
+        assert_eq!(" [ 2 , 3 ] ".parse::<Shape>().unwrap(), Shape::from([2, 3]));
+    }
+
+    #[test]
+    fn what_is_no_shape_does_not_parse() {
+        for text in ["", "2", "[2", "[2,]", "[,]", "[-1]", "[?]", "?", "[99999999999999999999]", "[2 3]"] {
+            let error = text.parse::<Shape>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot read `{text}` as a shape: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_saturate() {
+        let far = Shape::from([usize::MAX, usize::MAX, 2]);
+        assert_eq!(far.num_elements(), usize::MAX);
+        assert_eq!(far.num_bytes(DType::U8), None);
+        assert_eq!(far.strides()[..], [usize::MAX, 2, 1]);
+        assert_eq!(Shape::from([usize::MAX / 2]).num_bytes(DType::F32), None);
+        assert!(Shape::scalar().strides().is_empty());
+    }
+
+    fn shapes() -> impl Strategy<Value = Shape> {
+        proptest::collection::vec(0_usize..4, 0..5).prop_map(Shape::from)
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(shape in shapes()) {
+            prop_assert_eq!(shape.to_string().parse::<Shape>().unwrap(), shape);
+        }
+
+        #[test]
+        fn broadcast_is_commutative_with_the_scalar_as_unit(a in shapes(), b in shapes()) {
+            prop_assert_eq!(a.broadcast(&b), b.broadcast(&a));
+            prop_assert_eq!(a.broadcast(&a), Some(a.clone()));
+            prop_assert_eq!(a.broadcast(&Shape::scalar()), Some(a));
+        }
+
+        #[test]
+        fn broadcast_is_associative(a in shapes(), b in shapes(), c in shapes()) {
+            let left = a.broadcast(&b).and_then(|ab| ab.broadcast(&c));
+            let right = b.broadcast(&c).and_then(|bc| a.broadcast(&bc));
+            prop_assert_eq!(left, right);
+        }
+
+        #[test]
+        fn broadcast_agrees_with_ndarray(a in shapes(), b in shapes()) {
+            // ndarray broadcasts one way only: to the common shape, where there is one.
+            if let Some(common) = a.broadcast(&b) {
+                for shape in [&a, &b] {
+                    let array = ndarray::ArrayD::<u8>::zeros(ndarray::IxDyn(shape));
+                    prop_assert!(array.broadcast(ndarray::IxDyn(&common)).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn strides_are_those_of_standard_layout(shape in shapes()) {
+            prop_assume!(!shape.contains(&0));
+            let array = ndarray::ArrayD::<u8>::zeros(ndarray::IxDyn(&shape));
+            let strides = shape.strides();
+            for (axis, &dim) in shape.iter().enumerate() {
+                prop_assert!(dim == 1 || array.strides()[axis] == strides[axis] as isize);
+            }
+        }
+    }
+}

@@ -196,26 +196,51 @@ impl Value {
 /// # Facts
 impl Value {
     /// The type of the elements.
+    ///
+    /// ```
+    /// use tidemill_tensor::{DType, Value};
+    /// assert_eq!(Value::from(1.5_f32).dtype(), DType::F32);
+    /// ```
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// The sizes.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([[1, 2, 3]]).shape().dims(), [1, 3]);
+    /// ```
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
     /// The number of axes.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([[1, 2, 3]]).rank(), 2);
+    /// ```
     pub fn rank(&self) -> usize {
         self.shape.rank()
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([[1, 2, 3]]).num_elements(), 3);
+    /// ```
     pub fn num_elements(&self) -> usize {
         self.shape.num_elements()
     }
 
     /// The number of bytes of the elements.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([1_i64, 2]).num_bytes(), 16);
+    /// ```
     pub fn num_bytes(&self) -> usize {
         self.bytes().len()
     }
@@ -268,6 +293,12 @@ impl Value {
     }
 
     /// A copy of the elements in row-major order. Fails as [`as_slice`](Self::as_slice) does.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([[1, 2]]).to_vec::<i32>()?, [1, 2]);
+    /// # Ok::<(), tidemill_tensor::TensorError>(())
+    /// ```
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.as_slice().map(<[T]>::to_vec)
     }
@@ -305,6 +336,12 @@ impl Value {
     }
 
     /// A copy of the elements as an `ndarray` array. Fails as [`view`](Self::view) does.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// assert_eq!(Value::from([[1, 2]]).to_array::<i32>()?.shape(), [1, 2]);
+    /// # Ok::<(), tidemill_tensor::TensorError>(())
+    /// ```
     pub fn to_array<T: Element>(&self) -> Result<ArrayD<T>> {
         self.view().map(|view| view.to_owned())
     }
@@ -528,3 +565,6 @@ fn read_f64(dtype: DType, bytes: &[u8]) -> f64 {
         bytemuck::checked::try_pod_read_unaligned::<T>(bytes).unwrap_or_default().to_f64()
     }, else => 0.0)
 }
+
+#[cfg(test)]
+mod tests;
