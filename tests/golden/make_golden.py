@@ -594,6 +594,8 @@ OPTIMIZER_CASES = [
     ("variables_in_scope", "with tf.variable_scope('s'):\n  v = tf.get_variable('v', initializer=np.float32([1.0, 2.0]))\nloss = tf.reduce_sum(v * v)\nout = tf.train.AdamOptimizer(0.1).minimize(loss)"),
     ("clipped", QUADRATIC + "opt = tf.train.AdagradOptimizer(0.1)\ngv = opt.compute_gradients(loss)\nclipped, norm = tf.clip_by_global_norm([g for g, _ in gv], 5.0)\nout = opt.apply_gradients(zip(clipped, [v for _, v in gv]))"),
     ("Adam_gather_one_index", "v = tf.get_variable('v', [3, 2])\nloss = tf.reduce_sum(tf.gather(v, [1]))\nout = tf.train.AdamOptimizer(0.1).minimize(loss)"),
+    *[("%s_float64" % n, QUADRATIC.replace("float32", "float64") + "out = %s.minimize(loss)" % code) for n, code in OPTIMIZERS.items()],
+    *[("%s_gather_float64" % n, GATHER.replace("float32", "float64") + "out = %s.minimize(loss)" % code) for n, code in OPTIMIZERS.items()],
     ("random_initialized_variable", "v = tf.get_variable('v', [3, 2])\nloss = tf.reduce_sum(v * v)\nout = tf.train.AdagradOptimizer(0.1).minimize(loss)"),
 ]
 
@@ -726,14 +728,209 @@ def write_npz(path, members):
     print("%8d  %s" % (os.path.getsize(path), os.path.relpath(path, HERE)))
 
 
+# -------------------------------------------------------------------------------------------------------- optimizers
+
+
+def make_optimizers():
+    arguments = {
+        "GradientDescent": ("GradientDescentOptimizer", {"learning_rate": 0.1}),
+        "Momentum": ("MomentumOptimizer", {"learning_rate": 0.1, "momentum": 0.9}),
+        "Nesterov": ("MomentumOptimizer", {"learning_rate": 0.1, "momentum": 0.9, "use_nesterov": True}),
+        "Adagrad": ("AdagradOptimizer", {"learning_rate": 0.1, "initial_accumulator_value": 0.1}),
+        "Adam": ("AdamOptimizer", {"learning_rate": 0.1, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-08}),
+        "RMSProp": ("RMSPropOptimizer", {"learning_rate": 0.1, "decay": 0.9, "momentum": 0.5, "epsilon": 1e-10}),
+    }
+    initial = [[0.5, -1.25], [2.0, 0.75], [-0.5, 1.5], [1.0, -2.0]]
+    scale, target, indices, steps = [[0.5, 1.0], [2.0, 0.25], [1.5, 0.75], [0.1, 1.25]], 0.3, [2, 0, 2], 6
+    runs, arrays = [], {}
+    for name, (optimizer, options) in arguments.items():
+        for sparse in (False, True):
+            for dtype in (tf.float32, tf.float64):
+                with tf.Graph().as_default(), tf.Session() as sess:
+                    np_dtype = dtype.as_numpy_dtype
+                    v = tf.get_variable("v", initializer=np_dtype(initial))
+                    a = np_dtype(scale)[indices] if sparse else np_dtype(scale)
+                    rows = tf.gather(v, indices) if sparse else v
+                    loss = tf.reduce_sum(a * tf.square(rows - np_dtype(target)))
+                    opt = getattr(tf.train, optimizer)(**options)
+                    (grad, _), = grads = opt.compute_gradients(loss)
+                    step = opt.apply_gradients(grads)
+                    held = [u for u in tf.global_variables()]
+                    sess.run(tf.global_variables_initializer())
+                    values, gradients, losses = [sess.run(held)], [], []
+                    for _ in range(steps):
+                        got = sess.run([loss, grad.values, grad.indices] if sparse else [loss, grad])
+                        losses.append(got[0])
+                        gradients.append(got[1])
+                        assert not sparse or got[2].tolist() == indices
+                        sess.run(step)
+                        values.append(sess.run(held))
+                    run = "%s_%s_%s" % (name, "sparse" if sparse else "dense", dtype.name)
+
+                    def keep(key, rows):
+                        arrays["%s/%s" % (run, key)] = np.stack(rows)
+                        return "%s/%s.npy" % (run, key)
+
+                    runs.append({
+                        "run": run, "optimizer": optimizer, "arguments": Line(options), "dtype": dtype.name,
+                        "sparse": sparse, "indices": Line(indices if sparse else None),
+                        "loss": keep("loss", losses), "gradient": keep("gradient", gradients),
+                        "variables": Line({u.op.name: keep(u.op.name, [row[k] for row in values]) for k, u in enumerate(held)}),
+                        "update": [n for n in node_lines(sess.graph.get_operations())
+                                   if n.value[1].startswith(("Apply", "SparseApply", "ScatterSub", "Scatter"))],
+                    })
+    dump("optimizers.json", {
+        "oracle": ORACLE,
+        "what": "Each optimizer on loss = sum(scale * (v - target)^2), or on the rows gather(v, indices) of v (sparse). "
+                "Members of optimizers.npz: variables have steps + 1 rows, the first before any step; loss and gradient "
+                "(sparse: the values of the IndexedSlices) have one a step, taken before the update.",
+        "initial": Line(initial), "scale": Line(scale), "target": target, "steps": steps, "runs": runs,
+    })
+    write_npz("optimizers.npz", arrays)
+
+
+# ------------------------------------------------------------------------------------------------------------ random
+
+
+def make_random():
+    kinds = [
+        ("random_uniform", "tf.random_uniform(shape, dtype=dtype, seed=seed)", (tf.float32, tf.float64)),
+        ("random_normal", "tf.random_normal(shape, dtype=dtype, seed=seed)", (tf.float32, tf.float64)),
+        ("truncated_normal", "tf.truncated_normal(shape, dtype=dtype, seed=seed)", (tf.float32, tf.float64)),
+        ("random_uniform_0_10", "tf.random_uniform(shape, 0, 10, dtype, seed=seed)", (tf.int32, tf.int64)),
+        ("random_uniform_wide", "tf.random_uniform(shape, -5, 1000003, dtype, seed=seed)", (tf.int32, tf.int64)),
+        ("random_uniform_wider", "tf.random_uniform(shape, -5, 1 << 40, dtype, seed=seed)", (tf.int64,)),
+    ]
+    cases, arrays = [], {}
+    for kind, code, dtypes in kinds:
+        for dtype in dtypes:
+            for graph_seed, op_seed in ((1, 2), (87654321, 5), (7, 0), (0, 0), (None, 3), (7, None)):
+                for shape in ([10], [3, 5], [1000]):
+                    with tf.Graph().as_default() as graph, tf.Session() as sess:
+                        if graph_seed is not None:
+                            tf.set_random_seed(graph_seed)
+                        out = eval(code, {"tf": tf, "shape": shape, "dtype": dtype, "seed": op_seed})
+                        op = next(o for o in graph.get_operations() if "seed2" in o.node_def.attr)
+                        key = "%s_%s_%s_%s_%s" % (kind, dtype.name, graph_seed, op_seed, "x".join(map(str, shape)))
+                        draws = [sess.run(out) for _ in range(2)]
+                        if shape == [1000]:
+                            draws = [np.concatenate([d[:16], d[-4:]]) for d in draws]
+                        for n, draw in enumerate(draws):
+                            arrays["%s/%d" % (key, n)] = draw
+                        cases.append(Line({
+                            "case": key, "op": op.type, "code": code, "dtype": dtype.name, "shape": shape,
+                            "graph_seed": graph_seed, "op_seed": op_seed,
+                            "seed": op.get_attr("seed"), "seed2": op.get_attr("seed2"),
+                            "runs": ["%s/%d.npy" % (key, n) for n in range(2)],
+                        }))
+    dump("random.json", {
+        "oracle": ORACLE,
+        "what": "Seeded random ops, run twice in one session (the second run goes on in the stream). seed and seed2 are the "
+                "node's attributes. Members of random.npz; of shape [1000] the first 16 and the last 4 values.",
+        "cases": cases,
+    })
+    write_npz("random.npz", arrays)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+ERRORS = [
+    ("variable_created_twice", "tf.get_variable('v', [2])\ntf.get_variable('v', [2])"),
+    ("variable_created_twice_in_scope", "with tf.variable_scope('s'):\n  tf.get_variable('v', [2])\nwith tf.variable_scope('s'):\n  tf.get_variable('v', [2])"),
+    ("reuse_of_absent", "with tf.variable_scope('s', reuse=True):\n  tf.get_variable('v', [2])"),
+    ("reuse_with_other_shape", "with tf.variable_scope('s'):\n  tf.get_variable('v', [2])\nwith tf.variable_scope('s', reuse=True):\n  tf.get_variable('v', [3])"),
+    ("reuse_with_other_dtype", "with tf.variable_scope('s'):\n  tf.get_variable('v', [2])\nwith tf.variable_scope('s', reuse=True):\n  tf.get_variable('v', [2], tf.float64)"),
+    ("auto_reuse_with_other_shape", "with tf.variable_scope('s', reuse=tf.AUTO_REUSE):\n  tf.get_variable('v', [2])\n  tf.get_variable('v', [3])"),
+    ("variable_without_shape", "tf.get_variable('v')"),
+    ("variable_without_full_shape", "tf.get_variable('v', [None, 2])"),
+    ("initializer_with_shape", "tf.get_variable('v', [3], initializer=tf.constant([1.0, 2.0]))"),
+    ("constant_initializer_of_other_shape", "tf.get_variable('v', [3], initializer=tf.constant_initializer([1.0, 2.0]))"),
+    ("string_dtype_without_initializer", "tf.get_variable('v', [2], tf.string)"),
+    ("variable_scope_without_name", "with tf.variable_scope(None):\n  pass"),
+    ("bad_op_name", "tf.no_op('a b')"),
+    ("bad_scope_name", "with tf.name_scope('a b'):\n  pass"),
+    ("uninitialized_variable", "v = tf.get_variable('v', [2])\ntf.Session().run(v)"),
+    ("uninitialized_variable_in_update", "v = tf.get_variable('v', [2])\ntf.Session().run(tf.assign_add(v, [1.0, 1.0]))"),
+    ("missing_feed", "x = ph('x', [2, 3])\ntf.Session().run(x + 1.0)"),
+    ("missing_feed_unknown_shape", "x = ph('x', None)\ntf.Session().run(x + 1.0)"),
+    ("feed_of_other_shape", "x = ph('x', [2, 3])\ntf.Session().run(x + 1.0, {x: np.zeros([2, 4])})"),
+    ("feed_of_other_rank", "x = ph('x', [None, 3])\ntf.Session().run(x + 1.0, {x: np.zeros([3])})"),
+    ("feed_of_other_kind", "x = ph('x', [2], tf.int32)\ntf.Session().run(x + 1, {x: ['a', 'b']})"),
+    ("feed_of_fractions_to_int", "x = ph('x', [2], tf.int32)\ntf.Session().run(x + 1, {x: [0.5, 1.5]})"),
+    ("feed_of_none", "x = ph('x', [2])\ntf.Session().run(x + 1.0, {x: None})"),
+    ("feed_of_tensor", "x = ph('x', [2])\ntf.Session().run(x + 1.0, {x: tf.zeros([2])})"),
+    ("feed_of_unknown_name", "x = ph('x', [2])\ntf.Session().run(x + 1.0, {'y:0': [1.0, 2.0]})"),
+    ("feed_of_other_graph", "x = ph('x', [2])\nwith tf.Graph().as_default():\n  tf.Session().run(tf.constant(1.0), {x: [1.0, 2.0]})"),
+    ("fetch_of_unfed_placeholder", "tf.Session().run(ph('x', [2]))"),
+    ("fetch_of_none", "tf.constant(1.0)\ntf.Session().run(None)"),
+    ("fetch_of_other_graph", "x = tf.constant(1.0)\nwith tf.Graph().as_default():\n  tf.constant(2.0)\n  tf.Session().run(x)"),
+    ("fetch_of_unknown_name", "tf.constant(1.0)\ntf.Session().run('y:0')"),
+    ("fetch_in_empty_graph", "tf.Session().run('y:0')"),
+    ("closed_session", "x = tf.constant(1.0)\ns = tf.Session()\ns.close()\ns.run(x)"),
+    ("matmul_inner_dimensions", "tf.matmul(ph('a', [2, 3]), ph('b', [4, 5]))"),
+    ("matmul_ranks", "tf.matmul(ph('a', [3]), ph('b', [3, 5]))"),
+    ("matmul_dtypes", "tf.matmul(ph('a', [2, 3]), ph('b', [3, 5], tf.float64))"),
+    ("matmul_at_run", "tf.Session().run(tf.matmul(ph('a', None), ph('b', None)), {'a:0': np.zeros([2, 3]), 'b:0': np.zeros([4, 5])})"),
+    ("add_shapes", "ph('a', [2, 3]) + ph('b', [4])"),
+    ("add_dtypes", "ph('a', [2]) + ph('b', [2], tf.int32)"),
+    ("add_at_run", "tf.Session().run(ph('a', None) + ph('b', None), {'a:0': np.zeros([2, 3]), 'b:0': np.zeros([4])})"),
+    ("concat_shapes", "tf.concat([ph('a', [2, 3]), ph('b', [3, 3])], 1)"),
+    ("concat_axis", "tf.concat([ph('a', [2, 3]), ph('b', [2, 3])], 2)"),
+    ("reshape", "tf.reshape(ph('a', [2, 3]), [4, 2])"),
+    ("split_uneven", "tf.split(ph('a', [2, 5]), 2, axis=1)"),
+    ("unstack_unknown", "tf.unstack(ph('a', [None, 3]))"),
+    ("stack_shapes", "tf.stack([ph('a', [2]), ph('b', [3])])"),
+    ("gather_out_of_range", "tf.Session().run(tf.gather(tf.constant([1.0, 2.0]), [5]))"),
+    ("one_hot_is_zero_out_of_range", "assert tf.Session().run(tf.one_hot([5], 2)).tolist() == [[0.0, 0.0]]"),
+    ("sparse_softmax_label_out_of_range", "tf.Session().run(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[5], logits=[[1.0, 2.0]]))"),
+    ("sparse_softmax_ranks", "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ph('i', [4, 1], tf.int32), logits=ph('x', [4, 2]))"),
+    ("softmax_positional", "tf.nn.softmax_cross_entropy_with_logits(ph('x', [4, 2]), ph('y', [4, 2]))"),
+    ("integer_division_by_zero", "tf.Session().run(tf.constant(1) // tf.constant(0))"),
+    ("check_numerics", "tf.Session().run(tf.check_numerics(tf.constant(float('nan')), 'bad x'))"),
+    ("assert_false", "tf.Session().run(tf.Assert(tf.constant(False), [tf.constant([1, 2])]))"),
+    ("tensor_as_bool", "bool(tf.constant(True))"),
+    ("tensor_iterated", "list(ph('x', None))"),
+    ("no_gradients", "v = tf.get_variable('v', [2])\ntf.train.GradientDescentOptimizer(0.1).minimize(tf.constant(1.0), var_list=[v])"),
+    ("no_variables", "tf.train.GradientDescentOptimizer(0.1).minimize(tf.constant(1.0))"),
+    ("gradient_of_integers", "x = ph('x', [2], tf.int32)\ntf.gradients(x * x, x)"),
+    ("grad_ys_of_other_shape", "x = ph('x', [2])\ntf.gradients(x * 2.0, x, grad_ys=tf.zeros([3]))"),
+    ("grad_ys_of_other_dtype", "x = ph('x', [2])\ntf.gradients(x * 2.0, x, grad_ys=tf.zeros([2], tf.float64))"),
+    ("finalized_graph", "tf.get_default_graph().finalize()\ntf.constant(1.0)"),
+    ("assign_other_shape", "v = tf.Variable([1.0, 2.0], name='v')\ntf.assign(v, [1.0, 2.0, 3.0])"),
+    ("constant_too_large", "tf.constant([1, 2, 3], shape=[2])"),
+]
+
+
+def make_errors():
+    cases = []
+    for name, code in ERRORS:
+        with tf.Graph().as_default() as graph:
+            case = {"case": name, "code": code}
+            try:
+                run_code(code, graph)
+                case["error"] = None
+            except Exception as e:
+                message = getattr(e, "message", None) or str(e)
+                if isinstance(e, tf.errors.OpError):
+                    case["code_name"] = {v: k for k, v in vars(tf.errors).items() if isinstance(v, int)}.get(e.error_code)
+                message = re.sub(r"\n\nOriginal stack trace.*", "", message, flags=re.S)
+                message = re.sub(r'( *File "[^"]*", line.*\n?)+', "  ...\n", message)
+                message = re.sub(r"0x[0-9a-f]+", "0x...", message)
+                case["error"] = type(e).__name__
+                case["message"] = message.strip()
+            cases.append(case)
+    dump("errors.json", {"oracle": ORACLE, "what": "What TensorFlow says to common mistakes: for wording only.", "cases": cases})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", help="names tutorial optimizers random errors (default: all)")
     parser.add_argument("--corpus", help="folder of the conformance corpus (holds cases/)")
     options = parser.parse_args()
     sections = options.sections or ["names", "tutorial", "optimizers", "random", "errors"]
-    if "names" in sections:
-        make_names()
+    for section, make in (("names", make_names), ("optimizers", make_optimizers), ("random", make_random), ("errors", make_errors)):
+        if section in sections:
+            make()
     if "tutorial" in sections:
         if options.corpus:
             make_tutorial(options.corpus)
