@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidemill_tensor::Value;
 
 use super::{Graph, Group, KNOWN_VALUE_DEPTH, Node, State, context, names};
-use crate::error::{Error, OperandNote, Origin, Result, or_panic};
+use crate::error::{Error, ErrorKind, OperandNote, Origin, Result, or_panic};
 use crate::handle::{Operation, Tensor};
 use crate::ids::{NodeId, Output};
 use crate::infer::{InferCx, KnownValues, PartialValue, TensorType};
@@ -66,7 +66,8 @@ impl OpBuilder {
         }
     }
 
-    /// The name to make unique; the op type if not given. A name that ends in a slash is taken exactly as it is.
+    /// The name to make unique; the op type if not given. A name that ends in a slash is taken exactly as it is: the
+    /// result of a function that opened a name scope has the scope's name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -135,8 +136,8 @@ impl OpBuilder {
     /// Adds the node. On an error the graph is unchanged.
     ///
     /// # Errors
-    /// `InvalidArgument` when operands do not fit or belong to another graph, or the name is not valid;
-    /// `FailedPrecondition` once the graph is finalised.
+    /// `InvalidArgument` when operands do not fit or belong to another graph, or the name is not valid; `AlreadyExists` when
+    /// an exact name is taken; `FailedPrecondition` once the graph is finalised.
     pub fn try_build(self) -> Result<Operation> {
         let OpBuilder { graph, op, name, args, controls, origin, error } = self;
         let op_type = op.name();
@@ -160,15 +161,22 @@ impl OpBuilder {
             .checked_infer(&InferCx::new(&types, &ArgValues { state: &state, args: &args }))
             .map_err(|e| fail(e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)))?;
 
-        let full = match base.strip_suffix('/') {
-            Some(exact) => exact.to_owned(),
+        let exact = base.strip_suffix('/');
+        match exact {
+            Some(exact) if state.by_name.contains_key(exact) => {
+                return Err(fail(Error::new(ErrorKind::AlreadyExists, format!("\"{exact}\" already exists"))));
+            }
+            Some(_) => {}
+            None => names::check_name(base, !state.context.name_scope.is_empty()).map_err(fail)?,
+        }
+        let start = state.nodes.len();
+        let (full, claim) = match exact {
+            Some(exact) => (exact.to_owned(), state.names.claim_exactly(exact)),
             None => {
-                names::check_name(base, !state.context.name_scope.is_empty()).map_err(fail)?;
-                context::join(&state.context.name_scope, base)
+                let full = context::join(&state.context.name_scope, base);
+                state.names.claim(full)
             }
         };
-        let start = state.nodes.len();
-        let (full, claim) = state.names.claim(full);
         let inputs: SmallVec<[Output; 4]> = args
             .into_iter()
             .map(|arg| match arg {

@@ -16,6 +16,8 @@ pub(crate) struct Context {
     controls: Vec<ControlFrame>,
     /// The forward node whose gradient is being built.
     pub(crate) gradient_of: Option<(String, Origin)>,
+    /// The line that asked for what is being built, if it is not the one that builds.
+    caller: Option<Origin>,
     /// Open variable scopes, innermost last.
     pub(crate) variable_scopes: Vec<ScopeState>,
 }
@@ -32,7 +34,7 @@ impl Context {
     pub(crate) fn origin(&self, at: Origin) -> Origin {
         match &self.gradient_of {
             Some((node, forward)) => Origin::GradientOf(node.clone(), Box::new(forward.clone())),
-            None => at,
+            None => self.caller.clone().unwrap_or(at),
         }
     }
 
@@ -188,6 +190,25 @@ impl Graph {
     /// Operations made inside forget all control dependencies around them.
     pub fn clear_control_dependencies(&self) -> ControlDependencies<'_> {
         ControlDependencies { graph: self, controls: SmallVec::new(), clears: true }
+    }
+
+    /// Runs `f`; what it makes comes from `origin`, unless a call of this around it says otherwise. For functions that
+    /// build in closures, through which `#[track_caller]` does not reach.
+    ///
+    /// ```
+    /// # use tidemill_core::{DType, Graph, Origin, ops};
+    /// #[track_caller]
+    /// fn layer(x: tidemill_core::Tensor) -> tidemill_core::Tensor {
+    ///     let g = x.graph();
+    ///     g.with_origin(Origin::here(), || g.name_scope("layer").enter(|| ops::tanh(x)))
+    /// }
+    /// ```
+    pub fn with_origin<R>(&self, origin: Origin, f: impl FnOnce() -> R) -> R {
+        let caller = &mut self.write().context.caller;
+        let saved = caller.clone();
+        caller.get_or_insert(origin);
+        let _guard = Restore { graph: self, restore: |cx, saved| cx.caller = saved, saved: Some(saved) };
+        f()
     }
 
     /// Runs `f`; what it makes is the gradient of the forward node `name`, and errors in it show that node's line.

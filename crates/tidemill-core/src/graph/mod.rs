@@ -87,6 +87,8 @@ pub(crate) struct State {
     last_group: Option<Group>,
     finalized: bool,
     seed: Option<i64>,
+    /// How many ops without a seed of their own have derived one from the graph's.
+    seeds_derived: i64,
     collections: Collections,
     pub(crate) context: Context,
     pub(crate) variables: VariableStore,
@@ -219,15 +221,23 @@ impl Graph {
     }
 
     /// The two seeds of a random op, as TensorFlow derives them: from the graph's seed and the op's; an op without one takes
-    /// the number of nodes so far; `(0, 0)`, which means a fresh seed for every session, when there is neither.
+    /// the number of such ops so far; `(0, 0)`, which means a fresh seed for every session, when there is neither.
     pub fn seeds(&self, op_seed: Option<i64>) -> (i64, i64) {
         const DEFAULT_GRAPH_SEED: i64 = 87_654_321;
-        let state = self.read();
-        match (state.seed, op_seed) {
-            (Some(graph), Some(op)) if (graph, op) == (0, 0) => (0, i64::from(i32::MAX)),
-            (Some(graph), op) => (graph, op.unwrap_or(state.nodes.len() as i64)),
+        const MODULUS: i64 = i32::MAX as i64;
+        let mut state = self.write();
+        let seeds = match (state.seed, op_seed) {
+            (Some(graph), Some(op)) => (graph, op),
+            (Some(graph), None) => {
+                state.seeds_derived += 1;
+                (graph, state.seeds_derived - 1)
+            }
             (None, Some(op)) => (DEFAULT_GRAPH_SEED, op),
-            (None, None) => (0, 0),
+            (None, None) => return (0, 0),
+        };
+        match (seeds.0.rem_euclid(MODULUS), seeds.1.rem_euclid(MODULUS)) {
+            (0, 0) => (0, MODULUS),
+            seeds => seeds,
         }
     }
 

@@ -41,6 +41,14 @@ impl Names {
         (format!("{name}_{count}"), Claim { base, before, derived: Some(derived) })
     }
 
+    /// Marks a name as used that is taken exactly as it is, whoever has it.
+    pub(crate) fn claim_exactly(&mut self, name: &str) -> Claim {
+        let base = name.to_lowercase();
+        let before = self.used.get(&base).copied();
+        self.used.entry(base.clone()).or_insert(1);
+        Claim { base, before, derived: None }
+    }
+
     /// Takes a claim back.
     pub(crate) fn release(&mut self, claim: Claim) {
         if let Some(derived) = claim.derived {
