@@ -1,0 +1,347 @@
+//! Loops over elements: one operand, or two that broadcast.
+//!
+//! Kernels of elementwise ops name a function of one element; the loops here are compiled for each instruction set, work in place
+//! where the planner allows it, and walk broadcast operands without copying them.
+
+use tidemill_core::{Result, Shape};
+use tidemill_tensor::Element;
+
+use super::simd::{Body, Isa, Level, run};
+use super::{Args, CompileCx, Compiled, Step};
+
+/// A function of one element. Closures are; functions that want fused multiply-adds implement it for a struct.
+pub trait Map1<T, U>: Copy + Send + Sync + 'static {
+    /// Its value. Implementations mark it `#[inline(always)]`.
+    fn eval<I: Isa>(self, x: T) -> U;
+}
+
+impl<T, U, F: Fn(T) -> U + Copy + Send + Sync + 'static> Map1<T, U> for F {
+    #[inline(always)]
+    fn eval<I: Isa>(self, x: T) -> U {
+        self(x)
+    }
+}
+
+/// A function of two elements.
+pub trait Map2<T, U>: Copy + Send + Sync + 'static {
+    /// Its value. Implementations mark it `#[inline(always)]`.
+    fn eval<I: Isa>(self, x: T, y: T) -> U;
+}
+
+impl<T, U, F: Fn(T, T) -> U + Copy + Send + Sync + 'static> Map2<T, U> for F {
+    #[inline(always)]
+    fn eval<I: Isa>(self, x: T, y: T) -> U {
+        self(x, y)
+    }
+}
+
+/// A step that maps each element of input 0 to the element of output 0 at the same place.
+pub fn map1<T: Element, U: Element>(cx: &CompileCx, f: impl Map1<T, U>) -> Result<Compiled> {
+    let level = cx.level();
+    let step = Step::new(move |args: &mut Args| {
+        let (x, n) = args.input_ptr::<T>(0);
+        let (y, m) = args.output_ptr::<U>(0);
+        // SAFETY: both are live for the step, of `n` and `m` elements; they are the same buffer or do not overlap.
+        run(level, unsafe { Loop1::new(x, y, n.min(m), f) });
+        Ok(())
+    });
+    Ok(if T::DTYPE == U::DTYPE { step.in_place(&[0]) } else { step }.into())
+}
+
+struct Loop1<T, U, F> {
+    x: *const T,
+    y: *mut U,
+    n: usize,
+    f: F,
+}
+
+impl<T, U, F> Loop1<T, U, F> {
+    /// # Safety
+    /// `x` and `y` are valid for `n` elements, and are equal or do not overlap; equal only if `T` and `U` are one type.
+    unsafe fn new(x: *const T, y: *mut U, n: usize, f: F) -> Self {
+        Loop1 { x, y, n, f }
+    }
+}
+
+impl<T: Element, U: Element, F: Map1<T, U>> Body for Loop1<T, U, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Loop1 { x, y, n, f } = self;
+        // SAFETY (both blocks): as promised to `new`. Two loops, because the compiler vectorises neither a slice that aliases
+        // nor two pointers that may.
+        if x.cast::<u8>() == y.cast::<u8>().cast_const() {
+            let y = unsafe { std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n) };
+            for e in y {
+                e.put(f.eval::<I>(e.get()));
+            }
+        } else {
+            let (x, y) =
+                unsafe { (std::slice::from_raw_parts(x, n), std::slice::from_raw_parts_mut(y, n)) };
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = f.eval::<I>(*x);
+            }
+        }
+    }
+}
+
+/// An element read as `T` and written as `U`, which are of one size: in place they are one type.
+union Pun<T: Copy, U: Copy> {
+    read: T,
+    written: U,
+}
+
+impl<T: Copy, U: Copy> Pun<T, U> {
+    #[inline(always)]
+    fn get(&self) -> T {
+        // SAFETY: the buffer holds a valid T, or a U of the same type.
+        unsafe { self.read }
+    }
+    #[inline(always)]
+    fn put(&mut self, value: U) {
+        self.written = value;
+    }
+}
+
+/// A step that maps the elements of two broadcast inputs to output 0.
+pub fn map2<T: Element, U: Element>(cx: &CompileCx, f: impl Map2<T, U>) -> Result<Compiled> {
+    map2_of::<T, U>(cx, [0, 1], f)
+}
+
+/// [`map2`] of the two inputs named.
+pub fn map2_of<T: Element, U: Element>(
+    cx: &CompileCx,
+    inputs: [usize; 2],
+    f: impl Map2<T, U>,
+) -> Result<Compiled> {
+    let level = cx.level();
+    let [a, b] = inputs;
+    let out = cx.output_shape(0);
+    let walk = Walk::new(&out, [&cx.shape(a), &cx.shape(b)]);
+    let in_place: Vec<usize> = inputs.into_iter().filter(|i| cx.shape(*i) == out).collect();
+    let step = Step::new(move |args: &mut Args| {
+        let x = [args.input_ptr::<T>(a).0, args.input_ptr::<T>(b).0];
+        let y = args.output_ptr::<U>(0).0;
+        // SAFETY: the walk stays inside the shapes it was made from, which are those of the buffers.
+        run(level, unsafe { Loop2::new(&walk, x, y, f) });
+        Ok(())
+    });
+    Ok(if T::DTYPE == U::DTYPE { step.in_place(&in_place) } else { step }.into())
+}
+
+/// How to walk `K` broadcast operands along an output: an inner loop whose operand strides are 0 or 1, inside outer loops.
+#[derive(Debug, Clone)]
+pub struct Walk<const K: usize> {
+    /// Elements of the inner loop.
+    pub inner: usize,
+    /// Whether each operand moves in the inner loop.
+    pub moves: [bool; K],
+    /// Offsets of each operand at each turn of the outer loops; the output moves on by `inner`.
+    pub outer: Outer<K>,
+}
+
+/// The outer loops of a [`Walk`]: sizes and operand strides, outermost first.
+#[derive(Debug, Clone)]
+pub struct Outer<const K: usize> {
+    dims: Vec<(usize, [usize; K])>,
+}
+
+impl<const K: usize> Outer<K> {
+    /// How many turns there are.
+    pub fn turns(&self) -> usize {
+        self.dims.iter().map(|(n, _)| *n).product()
+    }
+
+    /// Calls `f` with the operand offsets of each turn, in order.
+    #[inline(always)]
+    pub fn each(&self, mut f: impl FnMut([usize; K])) {
+        let mut index = [0usize; 16];
+        let mut offsets = [0usize; K];
+        for _ in 0..self.turns() {
+            f(offsets);
+            for (d, (n, strides)) in self.dims.iter().enumerate().rev() {
+                index[d] += 1;
+                for k in 0..K {
+                    offsets[k] += strides[k];
+                }
+                if index[d] < *n {
+                    break;
+                }
+                for k in 0..K {
+                    offsets[k] -= n * strides[k];
+                }
+                index[d] = 0;
+            }
+        }
+    }
+}
+
+impl<const K: usize> Walk<K> {
+    /// Plans the walk; operands must broadcast to `out`. Dimensions that behave alike are merged.
+    pub fn new(out: &Shape, operands: [&Shape; K]) -> Walk<K> {
+        let rank = out.rank();
+        let strides = operands.map(|shape| {
+            let own = shape.strides();
+            let lead = rank - shape.rank();
+            let stride = |d: usize| match d.checked_sub(lead) {
+                Some(d) if shape[d] != 1 => own[d],
+                _ => 0,
+            };
+            (0..rank).map(stride).collect::<Vec<usize>>()
+        });
+        let mut dims: Vec<(usize, [usize; K])> = vec![];
+        for d in 0..rank {
+            if out[d] == 1 {
+                continue;
+            }
+            let here: [usize; K] = std::array::from_fn(|k| strides[k][d]);
+            match dims.last_mut() {
+                // The outer dimension steps over the whole inner one: they are one loop.
+                Some((n, outer)) if (0..K).all(|k| outer[k] == here[k] * out[d]) => {
+                    *n *= out[d];
+                    *outer = here;
+                }
+                _ => dims.push((out[d], here)),
+            }
+        }
+        let (inner, last) = dims.pop().unwrap_or((1, [0; K]));
+        assert!(dims.len() <= 16, "more than 16 dimensions that broadcast differently");
+        Walk { inner, moves: last.map(|s| s != 0), outer: Outer { dims } }
+    }
+}
+
+struct Loop2<'w, T, U, F> {
+    walk: &'w Walk<2>,
+    x: [*const T; 2],
+    y: *mut U,
+    f: F,
+}
+
+impl<'w, T, U, F> Loop2<'w, T, U, F> {
+    /// # Safety
+    /// `x` and `y` are valid for all elements that `walk` visits. `y` overlaps neither operand, or is equal to one whose
+    /// shape is the output's, and then `T` and `U` are one type.
+    unsafe fn new(walk: &'w Walk<2>, x: [*const T; 2], y: *mut U, f: F) -> Self {
+        Loop2 { walk, x, y, f }
+    }
+}
+
+impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Loop2 { walk, x: [a, b], mut y, f } = self;
+        let n = walk.inner;
+        walk.outer.each(|[i, j]| {
+            // SAFETY: offsets and length come from the walk, see `new`. One loop for each way of moving and aliasing: the
+            // compiler vectorises each of them, and none of what they have in common.
+            unsafe {
+                let (a, b) = (a.add(i), b.add(j));
+                let same = |p: *const T| p.cast::<u8>() == y.cast::<u8>().cast_const();
+                match walk.moves {
+                    [true, true] if same(a) => {
+                        let b = std::slice::from_raw_parts(b, n);
+                        for (y, b) in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(b) {
+                            y.put(f.eval::<I>(y.get(), *b));
+                        }
+                    }
+                    [true, true] if same(b) => {
+                        let a = std::slice::from_raw_parts(a, n);
+                        for (y, a) in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(a) {
+                            y.put(f.eval::<I>(*a, y.get()));
+                        }
+                    }
+                    [true, true] => {
+                        let (a, b) = (std::slice::from_raw_parts(a, n), std::slice::from_raw_parts(b, n));
+                        for ((y, a), b) in std::slice::from_raw_parts_mut(y, n).iter_mut().zip(a).zip(b) {
+                            *y = f.eval::<I>(*a, *b);
+                        }
+                    }
+                    [true, false] => {
+                        let b = *b;
+                        if same(a) {
+                            for y in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n) {
+                                y.put(f.eval::<I>(y.get(), b));
+                            }
+                        } else {
+                            let a = std::slice::from_raw_parts(a, n);
+                            for (y, a) in std::slice::from_raw_parts_mut(y, n).iter_mut().zip(a) {
+                                *y = f.eval::<I>(*a, b);
+                            }
+                        }
+                    }
+                    [false, true] => {
+                        let a = *a;
+                        if same(b) {
+                            for y in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n) {
+                                y.put(f.eval::<I>(a, y.get()));
+                            }
+                        } else {
+                            let b = std::slice::from_raw_parts(b, n);
+                            for (y, b) in std::slice::from_raw_parts_mut(y, n).iter_mut().zip(b) {
+                                *y = f.eval::<I>(a, *b);
+                            }
+                        }
+                    }
+                    [false, false] => {
+                        let value = f.eval::<I>(*a, *b);
+                        std::slice::from_raw_parts_mut(y, n).fill(value);
+                    }
+                }
+                y = y.add(n);
+            }
+        });
+    }
+}
+
+/// The level that loops in this module run at, for kernels that write their own.
+pub fn level() -> Level {
+    Level::detect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(out: &[usize], a: &[usize], b: &[usize], inner: usize, turns: usize) {
+        let walk = Walk::new(&Shape::from(out), [&Shape::from(a), &Shape::from(b)]);
+        assert_eq!((walk.inner, walk.outer.turns()), (inner, turns), "{walk:?}");
+        // The walk visits what indexing by hand visits.
+        let offset = |shape: &[usize], mut flat: usize| {
+            let (mut at, mut stride) = (0, 1);
+            for d in (0..out.len()).rev() {
+                let i = flat % out[d];
+                flat /= out[d];
+                if let Some(k) = d.checked_sub(out.len() - shape.len()) {
+                    at += if shape[k] == 1 { 0 } else { i * stride };
+                    stride *= shape[k];
+                }
+            }
+            at
+        };
+        let mut flat = 0;
+        walk.outer.each(|[i, j]| {
+            for k in 0..walk.inner {
+                let step = |moves: bool| if moves { k } else { 0 };
+                assert_eq!(i + step(walk.moves[0]), offset(a, flat));
+                assert_eq!(j + step(walk.moves[1]), offset(b, flat));
+                flat += 1;
+            }
+        });
+        assert_eq!(flat, out.iter().product::<usize>());
+    }
+
+    #[test]
+    fn walks() {
+        check(&[2, 3], &[2, 3], &[2, 3], 6, 1);
+        check(&[2, 3], &[2, 3], &[3], 3, 2);
+        check(&[2, 3], &[2, 3], &[2, 1], 3, 2);
+        check(&[2, 3], &[2, 3], &[], 6, 1);
+        check(&[2, 3], &[2, 1], &[1, 3], 3, 2);
+        check(&[4, 2, 3], &[2, 3], &[4, 1, 1], 6, 4);
+        check(&[4, 2, 3], &[4, 1, 3], &[1, 2, 1], 3, 8);
+        check(&[0, 3], &[0, 3], &[3], 3, 0);
+        check(&[], &[], &[], 1, 1);
+    }
+}

@@ -1,0 +1,116 @@
+//! Instruction sets, chosen at run time.
+//!
+//! A loop is written once, as a [`Body`] generic over [`Isa`]. [`run`] calls the copy that was compiled for the chosen
+//! instruction set, so no build flags are needed. The portable copy computes the same to within the rounding of fused
+//! multiply-adds.
+
+use std::sync::OnceLock;
+
+/// An instruction set that this process may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// What every machine of the target has.
+    Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 F, VL, DQ and BW.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// The best that this machine has.
+    pub fn detect() -> Level {
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(|| {
+            #[cfg(target_arch = "x86_64")]
+            {
+                let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                let avx512 = is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw");
+                if avx2 && avx512 {
+                    return Level::Avx512;
+                }
+                if avx2 {
+                    return Level::Avx2;
+                }
+            }
+            Level::Portable
+        })
+    }
+}
+
+/// What a loop body may use of an instruction set beyond plain arithmetic.
+pub trait Isa: Copy + 'static {
+    /// `a * b + c`, fused where that is one instruction.
+    fn fma32(a: f32, b: f32, c: f32) -> f32;
+    /// `a * b + c`, fused where that is one instruction.
+    fn fma64(a: f64, b: f64, c: f64) -> f64;
+}
+
+/// No fused multiply-add.
+#[derive(Clone, Copy)]
+pub struct Portable;
+
+/// Fused multiply-add in one instruction.
+#[derive(Clone, Copy)]
+pub struct Fused;
+
+impl Isa for Portable {
+    #[inline(always)]
+    fn fma32(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+    #[inline(always)]
+    fn fma64(a: f64, b: f64, c: f64) -> f64 {
+        a * b + c
+    }
+}
+
+impl Isa for Fused {
+    #[inline(always)]
+    fn fma32(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn fma64(a: f64, b: f64, c: f64) -> f64 {
+        a.mul_add(b, c)
+    }
+}
+
+/// A loop that is compiled for each instruction set. Implementations mark `run` `#[inline(always)]`.
+pub trait Body {
+    /// What it returns.
+    type Out;
+    /// Runs it.
+    fn run<I: Isa>(self) -> Self::Out;
+}
+
+/// Runs `body` as compiled for `level`, which must come from [`Level::detect`].
+#[inline]
+pub fn run<B: Body>(level: Level, body: B) -> B::Out {
+    match level {
+        Level::Portable => body.run::<Portable>(),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the level comes from `detect`, which found these features on this machine.
+        Level::Avx2 => unsafe { avx2(body) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx512 => unsafe { avx512(body) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<B: Body>(body: B) -> B::Out {
+    body.run::<Fused>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+fn avx512<B: Body>(body: B) -> B::Out {
+    body.run::<Fused>()
+}
