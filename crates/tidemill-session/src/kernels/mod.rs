@@ -79,9 +79,9 @@ pub trait CpuKernel: Op {
 pub type StepFn = dyn Fn(&mut Args) -> Result<()> + Send + Sync;
 /// What an op with data-dependent output shapes is.
 pub type ValuesFn = dyn Fn(&[Value]) -> Result<Vec<Value>> + Send + Sync;
-/// What an op that reads or writes a variable is: it gets the variable's content, and its other operands as a step does
-/// (operand 0, the reference, is not among the [`Args`]' data).
-pub type VariableFn = dyn Fn(&mut Option<Value>, &mut Args) -> Result<()> + Send + Sync;
+/// What an op that reads or writes variables is: it gets the contents of the variables that its `&` operands refer to, in
+/// their order and each only once, and its other operands as a step does (the references are not among the [`Args`]' data).
+pub type VariableFn = dyn Fn(&mut [&mut Option<Value>], &mut Args) -> Result<()> + Send + Sync;
 
 /// A kernel, specialised to one node.
 pub enum Compiled {
@@ -96,7 +96,7 @@ pub enum Compiled {
     Deferred,
     /// Output shapes depend on the data.
     Values(Box<ValuesFn>),
-    /// Reads or writes the variable that operand 0 refers to.
+    /// Reads or writes the variables that its `&` operands refer to: one for an assignment, several for an optimizer's update.
     Variable(Box<VariableFn>),
 }
 

@@ -1,6 +1,8 @@
 //! Kernels of `ops::state`: assignments to variables.
 
-use tidemill_core::ops::{Assign, AssignAdd, AssignSub, IsVariableInitialized, ScatterAdd, ScatterSub, ScatterUpdate};
+use tidemill_core::ops::{
+    Assign, AssignAdd, AssignSub, IsVariableInitialized, ScatterAdd, ScatterSub, ScatterUpdate,
+};
 use tidemill_core::{Error, Result, Value};
 use tidemill_tensor::{Element, dispatch_any, dispatch_numeric};
 
@@ -12,14 +14,14 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<AssignAdd>(|_, cx| accumulate(cx, false));
     table.compiled::<AssignSub>(|_, cx| accumulate(cx, true));
     table.compiled::<IsVariableInitialized>(|_, _| {
-        Ok(Compiled::Variable(Box::new(|variable, args| {
-            args.output::<bool>(0)[0] = variable.is_some();
+        Ok(Compiled::Variable(Box::new(|variables, args| {
+            args.output::<bool>(0)[0] = variables[0].is_some();
             Ok(())
         })))
     });
-    table.compiled::<ScatterUpdate>(|_, cx| {
-        dispatch_any!(cx.dtype(0), T => scatter::<T>(cx, |_, new| new), else => unsupported())
-    });
+    table.compiled::<ScatterUpdate>(
+        |_, cx| dispatch_any!(cx.dtype(0), T => scatter::<T>(cx, |_, new| new), else => unsupported()),
+    );
     table.compiled::<ScatterAdd>(|_, cx| {
         dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::add), else => unsupported())
     });
@@ -42,18 +44,17 @@ pub(super) fn initialised<T: Element>(variable: &mut Option<Value>) -> Result<&m
 
 /// What reading a variable before its initializer has run gives.
 pub(crate) fn uninitialised() -> Error {
-    Error::precondition("the variable is not initialised").with_help(
-        "run its initializer first: sess.run(graph.global_variables_initializer(), feed! {})",
-    )
+    Error::precondition("the variable is not initialised")
+        .with_help("run its initializer first: sess.run(graph.global_variables_initializer(), feed! {})")
 }
 
 fn assign(cx: &CompileCx) -> Result<Compiled> {
     let (dtype, shape) = (cx.dtype(1), cx.shape(1));
-    Ok(Compiled::Variable(Box::new(move |variable, args| {
+    Ok(Compiled::Variable(Box::new(move |variables, args| {
         let bytes = args.input_bytes(1);
-        match variable {
+        match &mut *variables[0] {
             Some(value) if *value.shape() == shape => value.bytes_mut().copy_from_slice(bytes),
-            _ => *variable = Some(Value::from_bytes(dtype, shape.clone(), bytes)?),
+            variable => *variable = Some(Value::from_bytes(dtype, shape.clone(), bytes)?),
         }
         Ok(())
     })))
@@ -62,8 +63,8 @@ fn assign(cx: &CompileCx) -> Result<Compiled> {
 fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
     dispatch_numeric!(cx.dtype(0), T => {
         let f = if negate { Arith::sub } else { Arith::add };
-        Ok(Compiled::Variable(Box::new(move |variable: &mut Option<Value>, args: &mut Args| {
-            let value = initialised::<T>(variable)?;
+        Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
+            let value = initialised::<T>(variables[0])?;
             let delta = args.input::<T>(1);
             check_len(value.len(), delta.len())?;
             value.iter_mut().zip(delta).for_each(|(v, d)| *v = f(*v, *d));
@@ -75,8 +76,8 @@ fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
 fn scatter<T: Element>(cx: &CompileCx, f: fn(T, T) -> T) -> Result<Compiled> {
     let row: usize = cx.shape(0).iter().skip(1).product();
     let index_dtype = cx.dtype(1);
-    Ok(Compiled::Variable(Box::new(move |variable, args| {
-        let value = initialised::<T>(variable)?;
+    Ok(Compiled::Variable(Box::new(move |variables, args| {
+        let value = initialised::<T>(variables[0])?;
         let rows = value.len().checked_div(row).unwrap_or(0);
         let updates = args.input::<T>(2);
         let indices = row_indices(args, 1, index_dtype, rows)?;
@@ -95,7 +96,10 @@ pub(super) fn row_indices<'a>(
     dtype: tidemill_core::DType,
     rows: usize,
 ) -> Result<Box<dyn Iterator<Item = usize> + 'a>> {
-    fn checked<'a, T: Element>(indices: &'a [T], rows: usize) -> Result<Box<dyn Iterator<Item = usize> + 'a>> {
+    fn checked<'a, T: Element>(
+        indices: &'a [T],
+        rows: usize,
+    ) -> Result<Box<dyn Iterator<Item = usize> + 'a>> {
         match indices.iter().find(|v| !(0..rows as i64).contains(&v.to_i64())) {
             Some(bad) => Err(Error::invalid(format!("index {bad:?} is not in [0, {rows})"))),
             None => Ok(Box::new(indices.iter().map(|v| v.to_i64() as usize))),
