@@ -36,12 +36,12 @@ impl fmt::Display for TensorType {
     }
 }
 
-/// The elements of an integer or bool tensor of rank 0 or 1, as far as they are known before a run.
+/// The elements of a small integer or bool tensor, row by row, as far as they are known before a run.
 pub type PartialValue = SmallVec<[Option<i64>; 8]>;
 
 /// Tells what is known of an operand's value; each form of the program has its own.
 pub trait KnownValues {
-    /// The elements of operand `i`, or `None` when nothing is known (or it is no small integer vector).
+    /// The elements of operand `i`, row by row, or `None` when nothing is known (or it is no small tensor of integers).
     fn known(&self, i: usize) -> Option<PartialValue>;
 }
 
@@ -91,14 +91,19 @@ impl<'a> InferCx<'a> {
         &self.inputs[i].shape
     }
 
-    /// The elements of the integer operand `i` (a scalar counts as one element), each known or not;
-    /// `None` when not even their number is known.
+    /// The elements of the integer operand `i`, a vector or scalar (which counts as one element), each known or not;
+    /// `None` when not even their number is known, and for operands of higher rank.
     pub fn known(&self, i: usize) -> Option<PartialValue> {
-        self.known.known(i).or_else(|| match self.shape(i).dims()? {
-            [] => Some(smallvec![None]),
+        if self.shape(i).rank().is_some_and(|rank| rank > 1) { None } else { self.known_elements(i) }
+    }
+
+    /// The elements of the integer operand `i` of any rank, row by row, each known or not; `None` when not even their number
+    /// is known, or there are many.
+    pub fn known_elements(&self, i: usize) -> Option<PartialValue> {
+        self.known.known(i).or_else(|| {
             // A vector of unknown contents but known length still tells a rank.
-            [Some(n)] if *n <= 64 => Some(smallvec![None; *n]),
-            _ => None,
+            let n = self.shape(i).num_elements().filter(|n| *n <= 64)?;
+            Some(smallvec![None; n])
         })
     }
 

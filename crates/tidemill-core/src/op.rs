@@ -65,7 +65,7 @@ pub trait Op: Attributes + Debug + Clone + PartialEq + Send + Sync + 'static {
         None
     }
 
-    /// What is known of output 0 of an op that computes shapes: its elements, each known or not.
+    /// What is known of output 0 of an op that computes shapes: its elements, row by row, each known or not.
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         let _ = cx;
         None

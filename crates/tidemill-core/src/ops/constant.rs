@@ -54,10 +54,10 @@ impl Op for Const {
     }
 }
 
-/// The elements of a short vector or scalar of integers or bools, as shape rules see them.
+/// The elements of a small tensor of integers or bools, row by row, as shape rules see them.
 pub fn known_elements(value: &Value) -> Option<PartialValue> {
     let integral = value.dtype().is_integer() || value.dtype() == DType::Bool;
-    if !integral || value.rank() > 1 || value.num_elements() > 64 {
+    if !integral || value.num_elements() > 64 {
         return None;
     }
     let wide = value.cast(DType::I64);
