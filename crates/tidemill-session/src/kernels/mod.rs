@@ -27,6 +27,7 @@ mod math;
 mod matmul;
 mod nn;
 mod random;
+mod real;
 mod reduce;
 mod state;
 mod training;
