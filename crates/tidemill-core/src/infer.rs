@@ -58,12 +58,23 @@ impl KnownValues for NothingKnown {
 pub struct InferCx<'a> {
     inputs: &'a [TensorType],
     known: &'a dyn KnownValues,
+    asked: usize,
 }
 
 impl<'a> InferCx<'a> {
     /// A context over these operands.
     pub fn new(inputs: &'a [TensorType], known: &'a dyn KnownValues) -> InferCx<'a> {
-        InferCx { inputs, known }
+        InferCx { inputs, known, asked: 0 }
+    }
+
+    /// The same, asking for what is known of output `i` rather than output 0.
+    pub fn asking(self, i: usize) -> InferCx<'a> {
+        InferCx { asked: i, ..self }
+    }
+
+    /// The output whose value [`Op::constant_value`](crate::Op::constant_value) is asked for.
+    pub fn asked(&self) -> usize {
+        self.asked
     }
 
     /// The types of all operands.

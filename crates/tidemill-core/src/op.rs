@@ -65,7 +65,8 @@ pub trait Op: Attributes + Debug + Clone + PartialEq + Send + Sync + 'static {
         None
     }
 
-    /// What is known of output 0 of an op that computes shapes: its elements, row by row, each known or not.
+    /// What is known of an output of an op that computes shapes: its elements, row by row, each known or not. Of an op with
+    /// several outputs, the one wanted is [`InferCx::asked`].
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         let _ = cx;
         None

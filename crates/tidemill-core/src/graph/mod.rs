@@ -323,12 +323,13 @@ impl State {
     }
 
     fn known(&self, output: Output, depth: usize) -> Option<PartialValue> {
-        if output.index != 0 || depth == 0 {
+        if depth == 0 {
             return None;
         }
         let node = &self.nodes[output.node.index()];
         let types = self.types_of(&node.inputs);
-        node.op.constant_value(&InferCx::new(&types, &NodeOperands { state: self, node, depth: depth - 1 }))
+        let operands = NodeOperands { state: self, node, depth: depth - 1 };
+        node.op.constant_value(&InferCx::new(&types, &operands).asking(output.index as usize))
     }
 }
 
