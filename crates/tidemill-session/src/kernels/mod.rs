@@ -26,10 +26,13 @@ mod linalg;
 mod math;
 mod matmul;
 mod nn;
+mod philox;
 mod random;
 mod real;
 mod reduce;
 mod state;
+#[cfg(test)]
+mod testing;
 mod training;
 mod unary;
 
@@ -42,6 +45,7 @@ use tidemill_core::{AnyOp, DType, Error, NodeId, Op, Result, Shape, TensorType, 
 
 pub use args::{Args, KernelCx};
 use simd::Level;
+pub(crate) use state::{UNINITIALISED, uninitialised, uninitialised_named};
 
 /// A kernel written as one function: the simplest way to make an op run.
 ///

@@ -208,3 +208,98 @@ fn sparse_update<T: Real, R: Rule<T::Wide, 1>>(
         Ok(())
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use tidemill_core::{DType, Op};
+
+    /// Recorded from TensorFlow 2.21: variable and slots after one step from `var`, slots 0.5 and gradient `grad`.
+    #[track_caller]
+    fn check(op: impl Op, slots: usize, inputs: &[Value], expected: &[&[f32]]) {
+        for (dtype, tolerance) in
+            [(DType::F32, 1e-6), (DType::F64, 1e-7), (DType::BF16, 1e-2), (DType::F16, 2e-3)]
+        {
+            let cast = |v: &Value| Some(v.cast(dtype));
+            let mut variables = vec![cast(&Value::from([1f32, -2.0, 3.0]))];
+            variables.resize(1 + slots, cast(&Value::from([0.5f32, 0.25, 2.0])));
+            let inputs: Vec<Value> =
+                inputs.iter().map(|v| if v.dtype().is_float() { v.cast(dtype) } else { v.clone() }).collect();
+            testing::update(op.clone(), &mut variables, &inputs).unwrap();
+            for (got, want) in variables.iter().zip(expected) {
+                let (got, want) = (got.as_ref().unwrap(), Value::from(want.to_vec()).cast(dtype));
+                assert!(got.allclose(&want, tolerance, tolerance), "{got} instead of {want}");
+            }
+        }
+    }
+
+    fn grad() -> Value {
+        Value::from([0.1f32, -0.2, 4.0])
+    }
+
+    fn number(x: f32) -> Value {
+        Value::scalar(x)
+    }
+
+    #[test]
+    fn gradient_descent() {
+        let op = ApplyGradientDescent { use_locking: false };
+        check(op, 0, &[number(0.1), grad()], &[&[0.99, -1.98, 2.6]]);
+    }
+
+    #[test]
+    fn momentum() {
+        let accum = [0.55, 0.025, 5.8];
+        for (use_nesterov, var) in [(false, [0.945, -2.0025, 2.42]), (true, [0.9405, -1.98225, 2.078])] {
+            let op = ApplyMomentum { use_locking: false, use_nesterov };
+            check(op, 1, &[number(0.1), grad(), number(0.9)], &[&var, &accum]);
+        }
+    }
+
+    #[test]
+    fn adagrad() {
+        let updated: [&[f32]; 2] = [&[0.985_997_2, -1.962_861, 2.905_719], &[0.51, 0.29, 18.0]];
+        let kept: [&[f32]; 2] = [&[0.985_857_84, -1.96, 2.717_157_4], &[0.5, 0.25, 2.0]];
+        for (update_slots, expected) in [(true, updated), (false, kept)] {
+            let op = ApplyAdagrad { use_locking: false, update_slots };
+            check(op, 1, &[number(0.1), grad()], &expected);
+        }
+    }
+
+    #[test]
+    fn adam() {
+        let (m, v) = ([0.46, 0.205, 2.2], [0.4951, 0.2479, 2.14]);
+        let plain = [0.934_717_9, -2.041_090_7, 2.849_714];
+        let nesterov = [0.939_826_9, -2.032_972_8, 2.837_417_8];
+        for (use_nesterov, var) in [(false, plain), (true, nesterov)] {
+            let op = ApplyAdam { use_locking: false, use_nesterov };
+            let scalars = [0.9, 0.99, 0.1, 0.9, 0.99, 1e-3].map(number);
+            check(op, 2, &[&scalars[..], &[grad()]].concat(), &[&var, &m, &v]);
+        }
+    }
+
+    #[test]
+    fn sparse_updates_take_each_occurrence_as_a_step() {
+        let (grad, indices) = (Value::from([4f32, 0.1, 0.2]), Value::from([2i32, 0, 0]));
+        for indices in [indices.clone(), indices.cast(DType::I64)] {
+            let op = SparseApplyMomentum { use_locking: false, use_nesterov: true };
+            let inputs = [number(0.1), grad.clone(), indices.clone(), number(0.9)];
+            check(op, 1, &inputs, &[&[0.857_95, -2.0, 2.078], &[0.695, 0.25, 5.8]]);
+            let op = SparseApplyAdagrad { use_locking: false, update_slots: true };
+            let inputs = [number(0.1), grad.clone(), indices];
+            check(op, 1, &inputs, &[&[0.959_029_2, -2.0, 2.905_719], &[0.55, 0.25, 18.0]]);
+        }
+    }
+
+    #[test]
+    fn rows_out_of_range_change_nothing() {
+        let op = SparseApplyAdagrad { use_locking: false, update_slots: true };
+        let mut variables = [Some(Value::from([[1f32], [2.0]])), Some(Value::from([[1f32], [1.0]]))];
+        let before = variables.clone();
+        let inputs = [number(0.1), Value::from([[1f32], [1.0]]), Value::from([0, 2])];
+        let error = testing::update(op, &mut variables, &inputs).unwrap_err();
+        assert_eq!(error.message(), "index 2 is not in [0, 2)");
+        assert_eq!(variables, before);
+    }
+}
