@@ -42,9 +42,17 @@ pub(super) fn initialised<T: Element>(variable: &mut Option<Value>) -> Result<&m
     }
 }
 
-/// What reading a variable before its initializer has run gives.
+/// The message of [`uninitialised`].
+pub(crate) const UNINITIALISED: &str = "the variable is not initialised";
+
+/// What using a variable before its initializer has run gives; the executor, which knows the name, adds it.
 pub(crate) fn uninitialised() -> Error {
-    Error::precondition("the variable is not initialised")
+    Error::precondition(UNINITIALISED)
+}
+
+/// [`uninitialised`] with the variable's name and what to do.
+pub(crate) fn uninitialised_named(name: &str) -> Error {
+    Error::precondition(format!("the variable \"{name}\" is not initialised"))
         .with_help("run its initializer first: sess.run(graph.global_variables_initializer(), feed! {})")
 }
 

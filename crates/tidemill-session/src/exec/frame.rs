@@ -1,0 +1,129 @@
+//! What one run has for itself: the arena, and the table that says where each slot is.
+
+use std::sync::{Mutex, PoisonError};
+
+use aligned_vec::{AVec, ConstAlign};
+use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
+
+use crate::kernels::args::RawBuf;
+use crate::plan::{Place, Plan, PlanFetch};
+
+/// See the module documentation. A frame belongs to one plan, and to one run at a time.
+pub(crate) struct Frame {
+    /// Kept for its memory; reached through `table`.
+    _arena: AVec<u8, ConstAlign<64>>,
+    pub(crate) table: Vec<RawBuf>,
+    /// The values of dynamic slots.
+    values: Vec<Option<Value>>,
+}
+
+// SAFETY: the pointers in `table` lead into the frame's own arena and values, into the plan's constants, and, while a run lasts,
+// into feeds and variables that the run keeps alive and locked. None of these belongs to a thread.
+unsafe impl Send for Frame {}
+
+impl Frame {
+    pub(crate) fn new(plan: &Plan) -> Result<Frame> {
+        let mut arena: AVec<u8, ConstAlign<64>> = AVec::new(64);
+        arena.try_reserve(plan.arena_bytes).map_err(|_| {
+            Error::new(
+                ErrorKind::ResourceExhausted,
+                format!("a run needs {} bytes of memory, which cannot be had", plan.arena_bytes),
+            )
+        })?;
+        arena.resize(plan.arena_bytes, 0);
+        let base = arena.as_mut_ptr();
+        let table = plan
+            .slots
+            .iter()
+            .map(|slot| {
+                let bytes = slot.bytes().unwrap_or(0);
+                let ptr = match &slot.place {
+                    Place::Constant(value) => value.bytes().as_ptr().cast_mut(),
+                    // SAFETY: the verifier checks that the slot lies inside the arena.
+                    Place::Arena(offset) if bytes > 0 => unsafe { base.add(*offset) },
+                    _ => return RawBuf { dtype: slot.ty.dtype, ..RawBuf::EMPTY },
+                };
+                RawBuf { ptr, bytes, dtype: slot.ty.dtype }
+            })
+            .collect();
+        Ok(Frame { _arena: arena, table, values: vec![None; plan.slots.len()] })
+    }
+
+    /// Points the feeds' slots at the feeds.
+    pub(crate) fn bind_feeds(&mut self, plan: &Plan, feeds: &[Value]) {
+        for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
+            if let Place::Feed(i) = slot.place {
+                let value = &feeds[i];
+                let ptr = value.bytes().as_ptr().cast_mut();
+                *buffer = RawBuf { ptr, bytes: value.num_bytes(), dtype: value.dtype() };
+            }
+        }
+    }
+
+    pub(crate) fn dynamic(&self, slot: usize) -> Option<&Value> {
+        self.values[slot].as_ref()
+    }
+
+    pub(crate) fn set_dynamic(&mut self, slot: usize, value: Value) {
+        let ptr = value.bytes().as_ptr().cast_mut();
+        self.table[slot] = RawBuf { ptr, bytes: value.num_bytes(), dtype: value.dtype() };
+        self.values[slot] = Some(value);
+    }
+
+    /// The value in a slot, shared where it is one already and copied out of the arena or a variable where not.
+    pub(crate) fn value(&self, plan: &Plan, slot: usize, shape: &Shape, feeds: Option<&[Value]>) -> Result<Value> {
+        let shared = match (&plan.slots[slot].place, feeds) {
+            (Place::Constant(value), _) => Some(value),
+            (Place::Feed(i), Some(feeds)) => Some(&feeds[*i]),
+            (Place::Dynamic, _) => self.values[slot].as_ref(),
+            _ => None,
+        };
+        match shared {
+            Some(value) if value.shape() == shape => Ok(value.clone()),
+            Some(value) => Ok(value.reshape(shape.clone())?),
+            None => {
+                let buffer = self.table[slot];
+                // SAFETY: a bound slot is valid for its bytes until the run ends, and nothing writes while this copies.
+                let bytes = unsafe { std::slice::from_raw_parts(buffer.ptr, buffer.bytes) };
+                Ok(Value::from_bytes(buffer.dtype, shape.clone(), bytes)?)
+            }
+        }
+    }
+
+    pub(crate) fn fetch(&self, plan: &Plan, fetch: &PlanFetch, feeds: &[Value]) -> Result<Value> {
+        let slot = fetch.slot.index();
+        let shape = fetch.shape.clone().or_else(|| self.values[slot].as_ref().map(|v| v.shape().clone()));
+        let shape = shape.ok_or_else(|| Error::internal("a fetched value was never computed"))?;
+        self.value(plan, slot, &shape, Some(feeds))
+    }
+
+    /// Lets go of what a run made outside the arena.
+    pub(crate) fn release(&mut self, plan: &Plan) {
+        for ((value, slot), buffer) in self.values.iter_mut().zip(&plan.slots).zip(&mut self.table) {
+            if value.take().is_some() || matches!(slot.place, Place::Feed(_) | Place::Variable(_)) {
+                *buffer = RawBuf { dtype: slot.ty.dtype, ..RawBuf::EMPTY };
+            }
+        }
+    }
+}
+
+/// Frames of one plan that wait for their next run.
+#[derive(Default)]
+pub(crate) struct FramePool {
+    free: Mutex<Vec<Frame>>,
+}
+
+impl FramePool {
+    pub(crate) fn take(&self, plan: &Plan) -> Result<Frame> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match free {
+            Some(frame) => Ok(frame),
+            None => Frame::new(plan),
+        }
+    }
+
+    pub(crate) fn give_back(&self, plan: &Plan, mut frame: Frame) {
+        frame.release(plan);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(frame);
+    }
+}

@@ -1,0 +1,89 @@
+//! Specialise and fold: with the feeds' shapes in place, infer every type again, and compute now what depends on constants only.
+//!
+//! Law: types only become more precise; a folded operation gives the bytes that its kernel gives. Operations with effects,
+//! random ones, and those that must wait for others are never folded; nor is anything larger than [`FOLD_LIMIT`].
+
+use smallvec::SmallVec;
+use tidemill_core::ops::known_elements;
+use tidemill_core::{Effect, InferCx, KnownValues, PartialValue, Result, TensorType, Value};
+
+use super::{PassCx, ProgramValues};
+use crate::exec::evaluate;
+use crate::program::{Inst, InstId, Kind, Program, Ref};
+
+/// The most bytes that a folded constant may have.
+const FOLD_LIMIT: usize = 1 << 16;
+
+pub(super) fn run(program: &mut Program, cx: &PassCx) -> Result<()> {
+    for id in program.ids() {
+        infer(program, id)?;
+        if let Some(value) = fold(program, id, cx)? {
+            let inst = &mut program.insts[id.index()];
+            inst.kind = Kind::Constant(value);
+            inst.inputs.clear();
+        }
+    }
+    Ok(())
+}
+
+fn infer(program: &mut Program, id: InstId) -> Result<()> {
+    let inst = program.inst(id);
+    let inputs: SmallVec<[TensorType; 4]> = inst.inputs.iter().map(|r| program.ty(*r).clone()).collect();
+    let outputs: Vec<TensorType> = match &inst.kind {
+        Kind::Feed(_) | Kind::Constant(_) | Kind::Variable(_) => return Ok(()),
+        Kind::Read(_) => vec![TensorType::new(inputs[0].dtype, inputs[0].shape.clone())],
+        Kind::Copy => vec![inputs[0].clone()],
+        Kind::Op(op) => {
+            let values = ProgramValues { program, inputs: &inst.inputs };
+            op.checked_infer(&InferCx::new(&inputs, &values)).map_err(|e| at(e, op.name(), inst))?
+        }
+    };
+    let inst = &mut program.insts[id.index()];
+    for (have, inferred) in inst.outputs.iter_mut().zip(outputs) {
+        // What the graph declares and what the feeds give may each know more; a feed that contradicts the graph's static
+        // shape was refused before, so here the inferred shape rules.
+        have.shape = have.shape.merge(&inferred.shape).unwrap_or(inferred.shape);
+    }
+    Ok(())
+}
+
+pub(crate) fn at(e: tidemill_core::Error, op: &str, inst: &Inst) -> tidemill_core::Error {
+    e.with_node(op, &inst.name).with_origin(inst.origin.clone())
+}
+
+/// The value of a pure operation on constants, if it is small.
+fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
+    let inst = program.inst(id);
+    let Kind::Op(op) = &inst.kind else { return Ok(None) };
+    let [output] = &inst.outputs[..] else { return Ok(None) };
+    let small = output.shape.as_known().and_then(|s| s.num_bytes(output.dtype)).is_some_and(|b| b <= FOLD_LIMIT);
+    if op.effect() != Effect::Pure || !inst.after.is_empty() || !small || !cx.kernels.has(&**op) {
+        return Ok(None);
+    }
+    // A shape chain is known even where its operands are not constants (the shape of a feed, say).
+    if output.dtype.is_integer()
+        && let Some(value) = known_value(program, Ref { inst: id, index: 0 }, output)
+    {
+        return Ok(Some(value));
+    }
+    let constants: Option<SmallVec<[Value; 4]>> = inst.inputs.iter().map(|r| program.constant(*r).cloned()).collect();
+    let Some(constants) = constants else { return Ok(None) };
+    if constants.is_empty() {
+        return Ok(None);
+    }
+    let mut values = evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs).map_err(|e| at(e, op.name(), inst))?;
+    Ok(values.pop())
+}
+
+fn known_value(program: &Program, r: Ref, ty: &TensorType) -> Option<Value> {
+    struct This<'a>(&'a Program, Ref);
+    impl KnownValues for This<'_> {
+        fn known(&self, _: usize) -> Option<PartialValue> {
+            super::known_ref(self.0, self.1, 16)
+        }
+    }
+    let elements: Option<Vec<i64>> = This(program, r).known(0)?.into_iter().collect();
+    let value = Value::from(elements?).cast(ty.dtype).reshape(ty.shape.as_known()?).ok()?;
+    // Only what this dtype can hold is known.
+    known_elements(&value).is_some().then_some(value)
+}

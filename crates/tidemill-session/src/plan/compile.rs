@@ -1,0 +1,202 @@
+//! From a program to a plan: compile kernels, share slots, put steps in order, place slots in the arena.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use tidemill_core::{Result, TensorType, Value};
+
+use super::{Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, memory, schedule};
+use crate::kernels::{CompileCx, Compiled, KernelTable, NodeStates};
+use crate::passes::at;
+use crate::program::{Inst, InstId, Kind, Program, Ref};
+
+/// The step of one operation, before it has an order.
+pub(super) struct Draft {
+    pub(super) kind: StepKind,
+    pub(super) inputs: SmallVec<[SlotId; 4]>,
+    pub(super) outputs: SmallVec<[SlotId; 2]>,
+    /// Operands whose buffer output 0 may take over.
+    pub(super) in_place: SmallVec<[usize; 2]>,
+}
+
+impl Plan {
+    /// Compiles a program.
+    ///
+    /// # Errors
+    /// `Unimplemented` for an op without a kernel, and whatever kernels find wrong when they are compiled, each naming its node.
+    pub(crate) fn compile(program: &Program, kernels: &KernelTable, states: &NodeStates) -> Result<Plan> {
+        let mut planner =
+            Planner { program, kernels, states, slots: vec![], slot_of: FxHashMap::default(), drafts: vec![] };
+        for id in program.ids() {
+            let draft = planner.draft(id, program.inst(id))?;
+            planner.drafts.push(draft);
+        }
+        let Planner { mut slots, slot_of, drafts, .. } = planner;
+        let order = schedule::order(program, &drafts);
+        let fetches: Vec<PlanFetch> = program
+            .fetches
+            .iter()
+            .map(|r| PlanFetch { slot: slot_of[r], shape: program.ty(*r).shape.as_known() })
+            .collect();
+        let mut remap: Vec<u32> = (0..slots.len() as u32).collect();
+        let arena_bytes = memory::place(&mut slots, &mut remap, &drafts, &order, &fetches);
+        let variables = program
+            .variables
+            .iter()
+            .enumerate()
+            .map(|(i, variable)| PlanVariable {
+                variable: variable.clone(),
+                written: program.insts.iter().any(|inst| inst.writes.contains(&i)),
+            })
+            .collect();
+        let mut drafts: Vec<Option<Draft>> = drafts;
+        let steps = order
+            .iter()
+            .filter_map(|id| {
+                let draft = drafts[id.index()].take()?;
+                let inst = program.inst(*id);
+                let num_inputs = draft.inputs.len();
+                let slots = draft.inputs.iter().chain(&draft.outputs).map(|s| remap[s.index()]).collect();
+                let types = inst.inputs.iter().map(|r| program.ty(*r).clone()).chain(inst.outputs.iter().cloned());
+                Some(PlanStep { kind: draft.kind, slots, num_inputs, types: types.collect(), source: source(inst) })
+            })
+            .collect();
+        let fetches = fetches.into_iter().map(|f| PlanFetch { slot: SlotId(remap[f.slot.index()]), ..f }).collect();
+        let plan = Plan { steps, slots, fetches, variables, num_feeds: program.feeds.len(), arena_bytes };
+        if cfg!(debug_assertions) {
+            plan.verify()?;
+        }
+        Ok(plan)
+    }
+}
+
+fn source(inst: &Inst) -> Arc<StepSource> {
+    let op = match &inst.kind {
+        Kind::Op(op) => op.name(),
+        Kind::Read(_) => "Read",
+        Kind::Copy => "Copy",
+        Kind::Feed(_) | Kind::Constant(_) | Kind::Variable(_) => "",
+    };
+    Arc::new(StepSource { op, node: inst.node, name: inst.name.clone(), origin: inst.origin.clone() })
+}
+
+struct Planner<'a> {
+    program: &'a Program,
+    kernels: &'a KernelTable,
+    states: &'a NodeStates,
+    slots: Vec<Slot>,
+    slot_of: FxHashMap<Ref, SlotId>,
+    drafts: Vec<Option<Draft>>,
+}
+
+impl Planner<'_> {
+    fn slot(&mut self, r: Ref, ty: &TensorType, place: Place) -> SlotId {
+        let id = SlotId(self.slots.len() as u32);
+        self.slots.push(Slot { ty: ty.clone(), place });
+        self.slot_of.insert(r, id);
+        id
+    }
+
+    /// The step of one operation; `None` when nothing runs for it.
+    fn draft(&mut self, id: InstId, inst: &Inst) -> Result<Option<Draft>> {
+        let out = Ref { inst: id, index: 0 };
+        let inputs: SmallVec<[SlotId; 4]> = inst.inputs.iter().map(|r| self.slot_of[r]).collect();
+        match &inst.kind {
+            Kind::Feed(i) => {
+                self.slot(out, &inst.outputs[0], Place::Feed(*i));
+                Ok(None)
+            }
+            Kind::Constant(value) => {
+                self.slot(out, &inst.outputs[0], Place::Constant(value.clone()));
+                Ok(None)
+            }
+            Kind::Variable(v) => {
+                self.slot(out, &inst.outputs[0], Place::Variable(*v));
+                Ok(None)
+            }
+            Kind::Read(v) => {
+                let place = if known(&inst.outputs[0]) { Place::Variable(*v) } else { Place::Dynamic };
+                let slot = self.slot(out, &inst.outputs[0], place);
+                Ok(Some(Draft::new(StepKind::Read(*v), SmallVec::new(), SmallVec::from_slice(&[slot]))))
+            }
+            Kind::Copy => {
+                let place = if known(&inst.outputs[0]) { Place::Arena(0) } else { Place::Dynamic };
+                let slot = self.slot(out, &inst.outputs[0], place);
+                Ok(Some(Draft::new(StepKind::Copy, inputs, SmallVec::from_slice(&[slot]))))
+            }
+            Kind::Op(op) => {
+                let types: SmallVec<[TensorType; 4]> =
+                    inst.inputs.iter().map(|r| self.program.ty(*r).clone()).collect();
+                let is_static = types.iter().all(known) && inst.outputs.iter().all(known);
+                let compiled = if is_static {
+                    let values = |i: usize| self.program.constant(inst.inputs[i]).cloned();
+                    let cx = CompileCx {
+                        node: inst.node,
+                        inputs: &types,
+                        outputs: &inst.outputs,
+                        values: &values,
+                        states: self.states,
+                    };
+                    self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
+                } else if self.kernels.has(&**op) {
+                    Compiled::Deferred
+                } else {
+                    // Says that there is no kernel, rather than that the shape is not known.
+                    let cx = CompileCx { node: inst.node, inputs: &[], outputs: &[], values: &|_| None, states: self.states };
+                    self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
+                };
+                let mut in_place = SmallVec::new();
+                let kind = match compiled {
+                    Compiled::Nothing => {
+                        self.outputs(id, inst);
+                        return Ok(None);
+                    }
+                    Compiled::Alias(i) => {
+                        self.slot_of.insert(out, inputs[i]);
+                        return Ok(None);
+                    }
+                    Compiled::Step(step) => {
+                        in_place = step.in_place;
+                        StepKind::Kernel(step.run)
+                    }
+                    Compiled::Variable(run) => StepKind::Variable(inst.writes.clone(), run),
+                    Compiled::Values(_) | Compiled::Deferred => StepKind::Dynamic(op.clone(), inst.writes.clone()),
+                };
+                let outputs = self.outputs(id, inst);
+                Ok(Some(Draft { in_place, ..Draft::new(kind, inputs, outputs) }))
+            }
+        }
+    }
+
+    /// Fresh slots for the outputs; a reference's is the variable's.
+    fn outputs(&mut self, id: InstId, inst: &Inst) -> SmallVec<[SlotId; 2]> {
+        (0..inst.outputs.len() as u32)
+            .map(|index| {
+                let ty = &inst.outputs[index as usize];
+                let place = match inst.writes.first() {
+                    Some(v) if ty.is_ref => Place::Variable(*v),
+                    _ if known(ty) => Place::Arena(0),
+                    _ => Place::Dynamic,
+                };
+                self.slot(Ref { inst: id, index }, ty, place)
+            })
+            .collect()
+    }
+}
+
+impl Draft {
+    fn new(kind: StepKind, inputs: SmallVec<[SlotId; 4]>, outputs: SmallVec<[SlotId; 2]>) -> Draft {
+        Draft { kind, inputs, outputs, in_place: SmallVec::new() }
+    }
+}
+
+/// Whether a value of this type has a place before the run. A reference always has: its variable.
+fn known(ty: &TensorType) -> bool {
+    ty.is_ref || ty.shape.is_fully_known()
+}
+
+/// A value's bytes and shape as the plan knows them agree with `ty`.
+pub(crate) fn fits(value: &Value, ty: &TensorType) -> bool {
+    value.dtype() == ty.dtype && ty.shape.accepts(value.shape())
+}

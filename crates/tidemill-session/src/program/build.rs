@@ -1,0 +1,397 @@
+//! From a graph to a program: prune to what the run needs, cut at the feeds, and order reads and writes of variables.
+//!
+//! The order is the promise that sessions make: a read sees the value from before the run's writes, except those that its
+//! consumer depends on. So a read follows the writes among its consumer's ancestors, and every other write of the variable
+//! follows the read and what uses it. A value that must survive such a write is copied.
+
+use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
+use tidemill_core::ops::{Const, VariableV2};
+use tidemill_core::{Error, Graph, Node, NodeId, Output, Result, TensorType};
+
+use super::{Inst, InstId, Kind, Program, ProgramVariable, Ref};
+use std::sync::Arc;
+
+impl Program {
+    /// The program that computes `fetches` and runs `targets`, given values of the types `feeds` for the tensors they name.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a placeholder that is needed is not fed, naming it.
+    pub fn build(
+        graph: &Graph,
+        fetches: &[Output],
+        targets: &[NodeId],
+        feeds: &[(Output, TensorType)],
+    ) -> Result<Program> {
+        let nodes = graph.nodes();
+        let fed: FxHashMap<Output, usize> = feeds.iter().enumerate().map(|(i, (o, _))| (*o, i)).collect();
+        let needed = prune(&nodes, fetches, targets, &fed);
+        let mut builder = Builder {
+            nodes: &nodes,
+            fed: &fed,
+            feeds,
+            insts: vec![],
+            node_inst: vec![None; nodes.len()],
+            feed_inst: vec![None; feeds.len()],
+            variables: vec![],
+            variable_of: FxHashMap::default(),
+            shared: FxHashMap::default(),
+        };
+        for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
+            builder.node(NodeId(i as u32), node)?;
+        }
+        let fetches: Vec<Ref> = fetches
+            .iter()
+            .map(|o| {
+                let node = &nodes[o.node.index()];
+                let r = builder.value(*o, node);
+                builder.deref(r, &[], o.node, node)
+            })
+            .collect();
+        let targets = targets.iter().filter_map(|t| builder.node_inst[t.index()]).collect();
+        let feeds = feeds.iter().map(|(o, _)| *o).collect();
+        let mut program =
+            Program { insts: builder.insts, feeds, fetches, targets, variables: builder.variables };
+        program.keep_snapshots();
+        Ok(program)
+    }
+
+    /// Copies what was read from a variable wherever it is used after a write that the read must not see.
+    fn keep_snapshots(&mut self) {
+        let orders = Orders::of(self);
+        let mut copies: FxHashMap<Ref, Ref> = FxHashMap::default();
+        for id in self.ids() {
+            if !matches!(self.inst(id).kind, Kind::Read(_)) {
+                continue;
+            }
+            let later = orders.later_writes(self, id);
+            if later.is_empty() {
+                continue;
+            }
+            let read = Ref { inst: id, index: 0 };
+            let outlives = |user: InstId| later.iter().any(|w| orders.depends(user, *w));
+            let fetched = self.fetches.contains(&read);
+            let used_later = self.ids().any(|user| self.inst(user).inputs.contains(&read) && outlives(user));
+            // An op whose output may share the operand's buffer passes the need for a copy on; copying here is always right.
+            if fetched || used_later || self.passes_on(read, &outlives) {
+                copies.insert(read, read);
+            }
+        }
+        if copies.is_empty() {
+            return;
+        }
+        // Insert each copy right behind its read.
+        let mut insts = Vec::with_capacity(self.insts.len() + copies.len());
+        let mut moved = Vec::with_capacity(self.insts.len());
+        for id in self.ids() {
+            let inst = self.inst(id).clone();
+            moved.push(InstId(insts.len() as u32));
+            let read = Ref { inst: id, index: 0 };
+            let new_read = Ref { inst: InstId(insts.len() as u32), index: 0 };
+            let copy = copies.contains_key(&read).then(|| Inst {
+                kind: Kind::Copy,
+                inputs: smallvec![new_read],
+                after: SmallVec::new(),
+                ..inst.clone()
+            });
+            insts.push(inst);
+            if let Some(copy) = copy {
+                copies.insert(read, Ref { inst: InstId(insts.len() as u32), index: 0 });
+                insts.push(copy);
+            }
+        }
+        let renumber = |r: &mut Ref| match copies.get(r) {
+            Some(copy) => *r = *copy,
+            None => r.inst = moved[r.inst.index()],
+        };
+        for inst in &mut insts {
+            if !matches!(inst.kind, Kind::Copy) {
+                inst.inputs.iter_mut().for_each(renumber);
+            }
+            inst.after.iter_mut().for_each(|a| *a = moved[a.index()]);
+        }
+        self.fetches.iter_mut().for_each(renumber);
+        self.targets.iter_mut().for_each(|t| *t = moved[t.index()]);
+        self.insts = insts;
+    }
+
+    /// Whether a pure op on the value of `read` is fetched or used where the read itself must not be.
+    fn passes_on(&self, read: Ref, outlives: &impl Fn(InstId) -> bool) -> bool {
+        let mut aliases = vec![read];
+        let mut from = 0;
+        while let Some(alias) = aliases.get(from).copied() {
+            from += 1;
+            for user in self.ids().filter(|u| u.index() > alias.inst.index()) {
+                let inst = self.inst(user);
+                let may_alias = inst.inputs.contains(&alias) && inst.writes.is_empty() && inst.outputs.len() == 1;
+                let same_bytes = may_alias
+                    && inst.outputs[0].dtype == self.ty(alias).dtype
+                    && inst.outputs[0].shape.num_elements() == self.ty(alias).shape.num_elements();
+                if same_bytes {
+                    let out = Ref { inst: user, index: 0 };
+                    if self.fetches.contains(&out) || self.users(out).any(outlives) {
+                        return true;
+                    }
+                    if aliases.len() < 64 {
+                        aliases.push(out);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn users(&self, r: Ref) -> impl Iterator<Item = InstId> + '_ {
+        self.ids().filter(move |u| self.inst(*u).inputs.contains(&r))
+    }
+}
+
+/// Which nodes the run needs.
+fn prune(
+    nodes: &[Arc<Node>],
+    fetches: &[Output],
+    targets: &[NodeId],
+    fed: &FxHashMap<Output, usize>,
+) -> Vec<bool> {
+    let mut needed = vec![false; nodes.len()];
+    let mut visit = |o: &Output, needed: &mut Vec<bool>| {
+        if !fed.contains_key(o) {
+            needed[o.node.index()] = true;
+        }
+    };
+    fetches.iter().for_each(|o| visit(o, &mut needed));
+    targets.iter().for_each(|t| needed[t.index()] = true);
+    for i in (0..nodes.len()).rev() {
+        if needed[i] {
+            nodes[i].inputs.iter().for_each(|o| visit(o, &mut needed));
+            // A fed placeholder does not run, so nothing can wait for it.
+            let runs = |c: &&NodeId| {
+                !(nodes[c.index()].op.is::<tidemill_core::ops::Placeholder>()
+                    && fed.contains_key(&Output::new(**c, 0)))
+            };
+            nodes[i].controls.iter().filter(runs).for_each(|c| needed[c.index()] = true);
+        }
+    }
+    needed
+}
+
+struct Builder<'a> {
+    nodes: &'a [Arc<Node>],
+    fed: &'a FxHashMap<Output, usize>,
+    feeds: &'a [(Output, TensorType)],
+    insts: Vec<Inst>,
+    node_inst: Vec<Option<InstId>>,
+    feed_inst: Vec<Option<InstId>>,
+    variables: Vec<ProgramVariable>,
+    /// Which variable a reference refers to.
+    variable_of: FxHashMap<InstId, usize>,
+    /// Variables with a `shared_name`, by that name.
+    shared: FxHashMap<String, usize>,
+}
+
+impl Builder<'_> {
+    fn push(&mut self, inst: Inst) -> InstId {
+        self.insts.push(inst);
+        InstId(self.insts.len() as u32 - 1)
+    }
+
+    fn node(&mut self, id: NodeId, node: &Arc<Node>) -> Result<()> {
+        if node.op.is::<tidemill_core::ops::Placeholder>() {
+            // Needed as a value: not fed (prune stops at feeds). Needed as a target: runs as nothing when fed.
+            if self.fed.contains_key(&Output::new(id, 0)) {
+                return Ok(());
+            }
+            let ty = &node.outputs[0];
+            return Err(Error::invalid(format!("the placeholder must be fed with a {ty}"))
+                .with_node(node.op.name(), &node.name)
+                .with_origin(node.origin.clone())
+                .with_help(format!("add it to the feeds, by its tensor or its name: feed! {{ \"{}:0\" => .. }}", node.name)));
+        }
+        let after: SmallVec<[InstId; 2]> =
+            node.controls.iter().filter_map(|c| self.node_inst[c.index()]).collect();
+        let mut inst = Inst {
+            kind: Kind::Op(node.op.clone()),
+            inputs: SmallVec::new(),
+            after,
+            outputs: node.outputs.clone(),
+            writes: SmallVec::new(),
+            node: id,
+            name: node.name.clone(),
+            origin: node.origin.clone(),
+        };
+        if let Some(constant) = node.op.downcast::<Const>() {
+            inst.kind = Kind::Constant(constant.value.clone());
+            self.node_inst[id.index()] = Some(self.push(inst));
+            return Ok(());
+        }
+        if let Some(variable) = node.op.downcast::<VariableV2>() {
+            let index = self.variable(variable, id, node);
+            inst.kind = Kind::Variable(index);
+            let made = self.push(inst);
+            self.variable_of.insert(made, index);
+            self.node_inst[id.index()] = Some(made);
+            return Ok(());
+        }
+        let values: SmallVec<[Ref; 4]> = node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
+        let specs = node.op.signature().spread(values.len())?;
+        let mut order: SmallVec<[InstId; 8]> = values.iter().map(|r| r.inst).collect();
+        order.extend(inst.after.iter().copied());
+        for (r, spec) in values.into_iter().zip(specs) {
+            let operand = if spec.reference {
+                let variable = self.variable_of[&r.inst];
+                if inst.writes.contains(&variable) {
+                    return Err(Error::invalid(format!("`{}` is a variable that another operand is already", spec.name))
+                        .with_node(node.op.name(), &node.name)
+                        .with_origin(node.origin.clone()));
+                }
+                inst.writes.push(variable);
+                r
+            } else {
+                self.deref(r, &order, id, node)
+            };
+            inst.inputs.push(operand);
+        }
+        let first = inst.writes.first().copied();
+        let made = self.push(inst);
+        if let Some(variable) = first {
+            // Output references are those of the first operand, in every op there is.
+            self.variable_of.insert(made, variable);
+        }
+        self.node_inst[id.index()] = Some(made);
+        Ok(())
+    }
+
+    fn variable(&mut self, op: &VariableV2, id: NodeId, node: &Node) -> usize {
+        if let Some(&shared) = self.shared.get(&op.shared_name).filter(|_| !op.shared_name.is_empty()) {
+            return shared;
+        }
+        let index = self.variables.len();
+        self.variables.push(ProgramVariable { node: id, name: node.name.clone(), ty: node.outputs[0].clone() });
+        if !op.shared_name.is_empty() {
+            self.shared.insert(op.shared_name.clone(), index);
+        }
+        index
+    }
+
+    /// The value of a graph's tensor: the feed, or the output of its operation.
+    fn value(&mut self, o: Output, node: &Node) -> Ref {
+        let inst = match self.fed.get(&o) {
+            Some(&feed) => match self.feed_inst[feed] {
+                Some(inst) => inst,
+                None => {
+                    let inst = self.push(Inst {
+                        kind: Kind::Feed(feed),
+                        inputs: SmallVec::new(),
+                        after: SmallVec::new(),
+                        outputs: smallvec![self.feeds[feed].1.clone()],
+                        writes: SmallVec::new(),
+                        node: o.node,
+                        name: node.name.clone(),
+                        origin: node.origin.clone(),
+                    });
+                    self.feed_inst[feed] = Some(inst);
+                    inst
+                }
+            },
+            None => match self.node_inst[o.node.index()] {
+                Some(inst) => return Ref { inst, index: o.index },
+                None => unreachable!("operands stand before their users"),
+            },
+        };
+        Ref { inst, index: 0 }
+    }
+
+    /// A value for a use that is no reference: reads the variable if `r` refers to one. `order` is what the user waits for.
+    fn deref(&mut self, r: Ref, order: &[InstId], node_id: NodeId, node: &Node) -> Ref {
+        let ty = &self.insts[r.inst.index()].outputs[r.index as usize];
+        if !ty.is_ref {
+            return r;
+        }
+        let ty = TensorType::new(ty.dtype, ty.shape.clone());
+        let variable = match self.variable_of.get(&r.inst) {
+            Some(&variable) => variable,
+            None => unreachable!("every reference refers to a variable"),
+        };
+        // The read waits for what its user waits for, so that it sees those writes; not for other operands' pure work.
+        let after = order.iter().copied().filter(|i| *i != r.inst && self.leads_to_write(*i, variable)).collect();
+        let inst = self.push(Inst {
+            kind: Kind::Read(variable),
+            inputs: smallvec![r],
+            after,
+            outputs: smallvec![ty],
+            writes: SmallVec::new(),
+            node: node_id,
+            name: node.name.clone(),
+            origin: node.origin.clone(),
+        });
+        Ref { inst, index: 0 }
+    }
+
+    /// Whether a write to `variable` is among `from` and its ancestors.
+    fn leads_to_write(&self, from: InstId, variable: usize) -> bool {
+        // Programs without any write to the variable so far, which is nearly every read, need no search.
+        if !self.insts.iter().any(|i| i.writes.contains(&variable)) {
+            return false;
+        }
+        let mut seen = vec![false; from.index() + 1];
+        let mut stack = vec![from];
+        while let Some(id) = stack.pop() {
+            if std::mem::replace(&mut seen[id.index()], true) {
+                continue;
+            }
+            let inst = &self.insts[id.index()];
+            if inst.writes.contains(&variable) {
+                return true;
+            }
+            stack.extend(inst.inputs.iter().map(|r| r.inst));
+            stack.extend(inst.after.iter().copied());
+        }
+        false
+    }
+}
+
+/// For each operation, which of the program's writes it depends on.
+pub(crate) struct Orders {
+    writes: Vec<InstId>,
+    words: usize,
+    /// `words` words of bits for each operation: the writes among its ancestors and itself.
+    ancestors: Vec<u64>,
+}
+
+impl Orders {
+    pub(crate) fn of(program: &Program) -> Orders {
+        let writes: Vec<InstId> = program.ids().filter(|id| !program.inst(*id).writes.is_empty()).collect();
+        let words = writes.len().div_ceil(64);
+        let mut ancestors = vec![0u64; words * program.insts.len()];
+        let mut write = 0;
+        for id in program.ids() {
+            let inst = program.inst(id);
+            let (before, own) = ancestors.split_at_mut(id.index() * words);
+            for from in inst.inputs.iter().map(|r| r.inst).chain(inst.after.iter().copied()) {
+                for w in 0..words {
+                    own[w] |= before[from.index() * words + w];
+                }
+            }
+            if !inst.writes.is_empty() {
+                own[write / 64] |= 1 << (write % 64);
+                write += 1;
+            }
+        }
+        Orders { writes, words, ancestors }
+    }
+
+    /// Whether `id` is `write`, or depends on it.
+    pub(crate) fn depends(&self, id: InstId, write: InstId) -> bool {
+        match self.writes.binary_search(&write) {
+            Ok(w) => self.ancestors[id.index() * self.words + w / 64] >> (w % 64) & 1 == 1,
+            Err(_) => false,
+        }
+    }
+
+    /// The writes that must come after the read `id`: all to its variable that it does not depend on.
+    pub(crate) fn later_writes(&self, program: &Program, id: InstId) -> Vec<InstId> {
+        let Kind::Read(variable) = program.inst(id).kind else { return vec![] };
+        let other = |w: &&InstId| program.inst(**w).writes.contains(&variable) && !self.depends(id, **w);
+        self.writes.iter().filter(other).copied().collect()
+    }
+}
