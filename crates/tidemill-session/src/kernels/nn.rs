@@ -1,5 +1,766 @@
 //! Kernels of `ops::nn`.
+//!
+//! The softmax family works on the rows of a matrix. Short rows are computed 16 at a time, one in each lane; long ones lane by
+//! lane along the row. Elements are shifted by the maximum of their row first, so that nothing overflows.
 
-use super::KernelTable;
+use tidemill_core::ops::{
+    BiasAdd, BiasAddGrad, L2Loss, LogSoftmax, Softmax, SoftmaxCrossEntropyWithLogits,
+    SparseSoftmaxCrossEntropyWithLogits,
+};
+use tidemill_core::{DType, Error, Result, Shape};
+use tidemill_tensor::half::{bf16, f16};
+use tidemill_tensor::{Element, dispatch_float, dispatch_numeric};
 
-pub(super) fn register(_: &mut KernelTable) {}
+use super::arith::Arith;
+use super::real::{Real, Wide};
+use super::simd::{Body, Isa, run};
+use super::{Args, CompileCx, Compiled, KernelTable};
+
+pub(super) fn register(table: &mut KernelTable) {
+    table.compiled::<Softmax>(
+        |_, cx| dispatch_float!(cx.dtype(0), T => softmax::<T>(cx), else => unsupported()),
+    );
+    table.compiled::<LogSoftmax>(
+        |_, cx| dispatch_float!(cx.dtype(0), T => log_softmax::<T>(cx), else => unsupported()),
+    );
+    table.compiled::<SoftmaxCrossEntropyWithLogits>(
+        |_, cx| dispatch_float!(cx.dtype(0), T => cross_entropy::<T>(cx), else => unsupported()),
+    );
+    table.compiled::<SparseSoftmaxCrossEntropyWithLogits>(|_, cx| match cx.dtype(1) {
+        DType::I32 => {
+            dispatch_float!(cx.dtype(0), T => sparse_cross_entropy::<T, i32>(cx), else => unsupported())
+        }
+        _ => dispatch_float!(cx.dtype(0), T => sparse_cross_entropy::<T, i64>(cx), else => unsupported()),
+    });
+    table.compiled::<BiasAdd>(|op, cx| {
+        dispatch_numeric!(cx.dtype(0), T => bias_add::<T>(cx, &op.data_format), else => unsupported())
+    });
+    table.compiled::<BiasAddGrad>(|op, cx| {
+        dispatch_numeric!(cx.dtype(0), T => bias_add_grad::<T>(cx, &op.data_format), else => unsupported())
+    });
+    table.compiled::<L2Loss>(
+        |_, cx| dispatch_float!(cx.dtype(0), T => l2_loss::<T>(cx), else => unsupported()),
+    );
+}
+
+fn unsupported() -> Result<Compiled> {
+    Err(Error::unimplemented("this op for this dtype"))
+}
+
+/// Rows worked on at a time, and lanes along a long row.
+const LANES: usize = 16;
+/// The longest row that is short.
+const SHORT: usize = 16;
+
+type Lanes<T> = [<T as Real>::Wide; LANES];
+
+/// What is computed of each row.
+trait RowOp<T: Real> {
+    /// Of a block of rows from `first` on, the first `valid` of which are wanted, one in each lane: from the shifted elements
+    /// `x - max`, their exponentials and the sum of these.
+    fn block<I: Isa>(
+        &mut self,
+        first: usize,
+        valid: usize,
+        shifted: &[Lanes<T>],
+        exp: &[Lanes<T>],
+        sum: Lanes<T>,
+    );
+    /// Of one long row `x`: from its maximum, and the sum of the exponentials of `x - max`.
+    fn row<I: Isa>(&mut self, row: usize, x: &[T], max: T::Wide, sum: T::Wide);
+}
+
+struct EachRow<'a, T, R> {
+    x: &'a [T],
+    columns: usize,
+    op: R,
+}
+
+impl<T: Real, R: RowOp<T>> Body for EachRow<'_, T, R> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let EachRow { x, columns, mut op } = self;
+        match columns {
+            0 => {}
+            // Sizes known to the compiler make the loops over columns vanish.
+            1 => blocks::<I, T, R>(x, 1, &mut op),
+            2 => blocks::<I, T, R>(x, 2, &mut op),
+            3 => blocks::<I, T, R>(x, 3, &mut op),
+            4 => blocks::<I, T, R>(x, 4, &mut op),
+            5..=SHORT => blocks::<I, T, R>(x, columns, &mut op),
+            _ => {
+                x.chunks_exact(columns).enumerate().for_each(|(i, row)| long_row::<I, T, R>(i, row, &mut op))
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn blocks<I: Isa, T: Real, R: RowOp<T>>(x: &[T], columns: usize, op: &mut R) {
+    let rows = x.len() / columns;
+    let zero = T::Wide::ZERO;
+    let (mut shifted, mut exp) = ([[zero; LANES]; SHORT], [[zero; LANES]; SHORT]);
+    let (shifted, exp) = (&mut shifted[..columns], &mut exp[..columns]);
+    for (block, x) in x.chunks(LANES * columns).enumerate() {
+        let first = block * LANES;
+        let valid = LANES.min(rows - first);
+        if valid == LANES {
+            for (lane, row) in x.chunks_exact(columns).enumerate() {
+                for c in 0..columns {
+                    shifted[c][lane] = row[c].widen();
+                }
+            }
+        } else {
+            for lane in 0..LANES {
+                let row = lane.min(valid - 1) * columns;
+                for c in 0..columns {
+                    shifted[c][lane] = x[row + c].widen();
+                }
+            }
+        }
+        let mut max = shifted[0];
+        for column in &shifted[1..] {
+            for lane in 0..LANES {
+                max[lane] = max[lane].max(column[lane]);
+            }
+        }
+        let mut sum = [zero; LANES];
+        for (column, exp) in shifted.iter_mut().zip(exp.iter_mut()) {
+            for lane in 0..LANES {
+                column[lane] -= max[lane];
+                exp[lane] = column[lane].exp::<I>();
+                sum[lane] += exp[lane];
+            }
+        }
+        op.block::<I>(first, valid, shifted, exp, sum);
+    }
+}
+
+#[inline(always)]
+fn long_row<I: Isa, T: Real, R: RowOp<T>>(i: usize, row: &[T], op: &mut R) {
+    let max = along::<T>(row, T::Wide::LOWEST, |max, x| max.max(x), |a, b| a.max(b));
+    let sum = along::<T>(row, T::Wide::ZERO, |sum, x| sum + (x - max).exp::<I>(), |a, b| a + b);
+    op.row::<I>(i, row, max, sum);
+}
+
+/// Folds a long row in lanes, and the lanes in the end.
+#[inline(always)]
+fn along<T: Real>(
+    row: &[T],
+    start: T::Wide,
+    fold: impl Fn(T::Wide, T::Wide) -> T::Wide,
+    join: impl Fn(T::Wide, T::Wide) -> T::Wide,
+) -> T::Wide {
+    let mut lanes = [start; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for lane in 0..LANES {
+            lanes[lane] = fold(lanes[lane], chunk[lane].widen());
+        }
+    }
+    for (lane, x) in chunks.remainder().iter().enumerate() {
+        lanes[lane] = fold(lanes[lane], x.widen());
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+    }
+    lanes[0]
+}
+
+/// Writes the lanes of each column to the rows of a block.
+#[inline(always)]
+fn scatter<T: Real>(
+    out: &mut [T],
+    first: usize,
+    valid: usize,
+    columns: usize,
+    lanes: impl Fn(usize) -> Lanes<T>,
+) {
+    let out = &mut out[first * columns..(first + valid) * columns];
+    for c in 0..columns {
+        let lanes = lanes(c);
+        for (lane, row) in out.chunks_exact_mut(columns).enumerate() {
+            row[c] = T::narrow(lanes[lane & (LANES - 1)]);
+        }
+    }
+}
+
+/// One value for each lane.
+#[inline(always)]
+fn each<T: Real>(f: impl Fn(usize) -> T::Wide) -> Lanes<T> {
+    std::array::from_fn(f)
+}
+
+fn columns_of(shape: &Shape) -> usize {
+    shape.last().copied().unwrap_or(1)
+}
+
+struct Probabilities<'a, T> {
+    out: &'a mut [T],
+}
+
+impl<T: Real> RowOp<T> for Probabilities<'_, T> {
+    #[inline(always)]
+    fn block<I: Isa>(&mut self, first: usize, valid: usize, _: &[Lanes<T>], exp: &[Lanes<T>], sum: Lanes<T>) {
+        let scale = each::<T>(|l| T::Wide::ONE / sum[l]);
+        scatter(self.out, first, valid, exp.len(), |c| each::<T>(|l| exp[c][l] * scale[l]));
+    }
+    #[inline(always)]
+    fn row<I: Isa>(&mut self, row: usize, x: &[T], max: T::Wide, sum: T::Wide) {
+        let scale = T::Wide::ONE / sum;
+        let out = &mut self.out[row * x.len()..][..x.len()];
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = T::narrow((x.widen() - max).exp::<I>() * scale);
+        }
+    }
+}
+
+fn softmax<T: Real>(cx: &CompileCx) -> Result<Compiled> {
+    let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
+    Compiled::step(move |args: &mut Args| {
+        let op = Probabilities { out: args.output::<T>(0) };
+        run(level, EachRow { x: args.input::<T>(0), columns, op });
+        Ok(())
+    })
+}
+
+struct LogProbabilities<'a, T> {
+    out: &'a mut [T],
+}
+
+impl<T: Real> RowOp<T> for LogProbabilities<'_, T> {
+    #[inline(always)]
+    fn block<I: Isa>(
+        &mut self,
+        first: usize,
+        valid: usize,
+        shifted: &[Lanes<T>],
+        _: &[Lanes<T>],
+        sum: Lanes<T>,
+    ) {
+        let log = each::<T>(|l| sum[l].ln::<I>());
+        scatter(self.out, first, valid, shifted.len(), |c| each::<T>(|l| shifted[c][l] - log[l]));
+    }
+    #[inline(always)]
+    fn row<I: Isa>(&mut self, row: usize, x: &[T], max: T::Wide, sum: T::Wide) {
+        let log = sum.ln::<I>();
+        let out = &mut self.out[row * x.len()..][..x.len()];
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = T::narrow(x.widen() - max - log);
+        }
+    }
+}
+
+fn log_softmax<T: Real>(cx: &CompileCx) -> Result<Compiled> {
+    let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
+    Compiled::step(move |args: &mut Args| {
+        let op = LogProbabilities { out: args.output::<T>(0) };
+        run(level, EachRow { x: args.input::<T>(0), columns, op });
+        Ok(())
+    })
+}
+
+struct CrossEntropy<'a, T> {
+    labels: &'a [T],
+    loss: &'a mut [T],
+    backprop: &'a mut [T],
+}
+
+impl<T: Real> RowOp<T> for CrossEntropy<'_, T> {
+    #[inline(always)]
+    fn block<I: Isa>(
+        &mut self,
+        first: usize,
+        valid: usize,
+        shifted: &[Lanes<T>],
+        exp: &[Lanes<T>],
+        sum: Lanes<T>,
+    ) {
+        let columns = shifted.len();
+        let labels = &self.labels[first * columns..];
+        let label = |c: usize, l: usize| labels[l.min(valid - 1) * columns + c].widen();
+        let log = each::<T>(|l| sum[l].ln::<I>());
+        let mut loss = [T::Wide::ZERO; LANES];
+        for (c, shifted) in shifted.iter().enumerate() {
+            for l in 0..LANES {
+                loss[l] += label(c, l) * (log[l] - shifted[l]);
+            }
+        }
+        self.loss[first..first + valid].iter_mut().zip(loss).for_each(|(out, loss)| *out = T::narrow(loss));
+        let scale = each::<T>(|l| T::Wide::ONE / sum[l]);
+        scatter(self.backprop, first, valid, columns, |c| each::<T>(|l| exp[c][l] * scale[l] - label(c, l)));
+    }
+    #[inline(always)]
+    fn row<I: Isa>(&mut self, row: usize, x: &[T], max: T::Wide, sum: T::Wide) {
+        let (log, scale) = (sum.ln::<I>(), T::Wide::ONE / sum);
+        let labels = &self.labels[row * x.len()..][..x.len()];
+        let backprop = &mut self.backprop[row * x.len()..][..x.len()];
+        let mut loss = [T::Wide::ZERO; LANES];
+        for (c, ((out, x), label)) in backprop.iter_mut().zip(x).zip(labels).enumerate() {
+            let (shifted, label) = (x.widen() - max, label.widen());
+            loss[c % LANES] += label * (log - shifted);
+            *out = T::narrow(shifted.exp::<I>() * scale - label);
+        }
+        self.loss[row] = T::narrow(loss.into_iter().fold(T::Wide::ZERO, |a, b| a + b));
+    }
+}
+
+fn cross_entropy<T: Real>(cx: &CompileCx) -> Result<Compiled> {
+    let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
+    Compiled::step(move |args: &mut Args| {
+        let (labels, loss, backprop) = (args.input::<T>(1), args.output::<T>(0), args.output::<T>(1));
+        if columns == 0 {
+            loss.fill(T::narrow(T::Wide::ZERO));
+            return Ok(());
+        }
+        run(level, EachRow { x: args.input::<T>(0), columns, op: CrossEntropy { labels, loss, backprop } });
+        Ok(())
+    })
+}
+
+struct SparseCrossEntropy<'a, T, L> {
+    /// All below the number of columns.
+    labels: &'a [L],
+    loss: &'a mut [T],
+    backprop: &'a mut [T],
+}
+
+impl<T: Real, L: Element> RowOp<T> for SparseCrossEntropy<'_, T, L> {
+    #[inline(always)]
+    fn block<I: Isa>(
+        &mut self,
+        first: usize,
+        valid: usize,
+        shifted: &[Lanes<T>],
+        exp: &[Lanes<T>],
+        sum: Lanes<T>,
+    ) {
+        let columns = shifted.len();
+        let labels = &self.labels[first..first + valid];
+        let mut label = [0i32; LANES];
+        label.iter_mut().zip(labels).for_each(|(lane, label)| *lane = label.to_i64() as i32);
+        let (zero, one) = (T::Wide::ZERO, T::Wide::ONE);
+        let mut own = [zero; LANES];
+        for (c, shifted) in shifted.iter().enumerate() {
+            for l in 0..LANES {
+                own[l] = if label[l] == c as i32 { shifted[l] } else { own[l] };
+            }
+        }
+        let loss = each::<T>(|l| sum[l].ln::<I>() - own[l]);
+        self.loss[first..first + valid].iter_mut().zip(loss).for_each(|(out, loss)| *out = T::narrow(loss));
+        let scale = each::<T>(|l| one / sum[l]);
+        scatter(self.backprop, first, valid, columns, |c| {
+            each::<T>(|l| exp[c][l] * scale[l] - if label[l] == c as i32 { one } else { zero })
+        });
+    }
+    #[inline(always)]
+    fn row<I: Isa>(&mut self, row: usize, x: &[T], max: T::Wide, sum: T::Wide) {
+        let scale = T::Wide::ONE / sum;
+        let backprop = &mut self.backprop[row * x.len()..][..x.len()];
+        for (out, x) in backprop.iter_mut().zip(x) {
+            *out = T::narrow((x.widen() - max).exp::<I>() * scale);
+        }
+        let label = self.labels[row].to_i64() as usize;
+        let own = x[label].widen() - max;
+        backprop[label] = T::narrow(own.exp::<I>() * scale - T::Wide::ONE);
+        self.loss[row] = T::narrow(sum.ln::<I>() - own);
+    }
+}
+
+fn sparse_cross_entropy<T: Real, L: Element>(cx: &CompileCx) -> Result<Compiled> {
+    let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
+    Compiled::step(move |args: &mut Args| {
+        let (x, labels) = (args.input::<T>(0), args.input::<L>(1));
+        let (loss, backprop) = (args.output::<T>(0), args.output::<T>(1));
+        if columns == 0 && !labels.is_empty() {
+            return Err(Error::invalid("there must be at least one class"));
+        }
+        let valid = |label: &L| (0..columns as i64).contains(&label.to_i64());
+        // One pass without an early end, which the compiler vectorises.
+        if !labels.iter().fold(true, |all, label| all & valid(label)) {
+            let label = labels.iter().find(|label| !valid(label));
+            let label = label.map_or(0, |label| label.to_i64());
+            return Err(Error::invalid(format!("label {label} is outside of the classes [0, {columns})")));
+        }
+        run(level, EachRow { x, columns, op: SparseCrossEntropy { labels, loss, backprop } });
+        Ok(())
+    })
+}
+
+/// A tensor seen as `[outer, channels, inner]`.
+#[derive(Clone, Copy, Debug)]
+struct Channels {
+    channels: usize,
+    inner: usize,
+}
+
+fn channels(shape: &Shape, data_format: &str) -> Channels {
+    let axis = if data_format == "NCHW" { 1 } else { shape.rank().saturating_sub(1) };
+    let channels = shape.get(axis).copied().unwrap_or(1);
+    Channels { channels, inner: shape.iter().skip(axis + 1).product() }
+}
+
+fn bias_add<T: Arith>(cx: &CompileCx, data_format: &str) -> Result<Compiled> {
+    let (level, Channels { channels, inner }) = (cx.level(), channels(&cx.shape(0), data_format));
+    Compiled::step(move |args: &mut Args| {
+        let (x, bias, out) = (args.input::<T>(0), args.input::<T>(1), args.output::<T>(0));
+        if x.is_empty() {
+            return Ok(());
+        }
+        if inner == 1 {
+            run(level, AddRows { x, bias, out });
+        } else {
+            for (plane, (out, x)) in out.chunks_exact_mut(inner).zip(x.chunks_exact(inner)).enumerate() {
+                let bias = bias[plane % channels];
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = x.add(bias));
+            }
+        }
+        Ok(())
+    })
+}
+
+struct AddRows<'a, T> {
+    x: &'a [T],
+    bias: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Arith> Body for AddRows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let AddRows { x, bias, out } = self;
+        // A few rows at once when they are short: the bias, repeated, is one longer row.
+        let mut repeated = [T::default(); 64];
+        let n = bias.len();
+        let bias = if n <= 32 {
+            let times = 64 / n;
+            repeated.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
+            &repeated[..times * n]
+        } else {
+            bias
+        };
+        let mut rows = out.chunks_exact_mut(bias.len());
+        let mut xs = x.chunks_exact(bias.len());
+        for (out, x) in (&mut rows).zip(&mut xs) {
+            for ((out, x), b) in out.iter_mut().zip(x).zip(bias) {
+                *out = x.add(*b);
+            }
+        }
+        for ((out, x), b) in rows.into_remainder().iter_mut().zip(xs.remainder()).zip(bias) {
+            *out = x.add(*b);
+        }
+    }
+}
+
+/// Numbers that are added up in something wider where that matters.
+trait Summand: Arith {
+    type Sum: Copy + Default;
+    fn plus(sum: Self::Sum, x: Self) -> Self::Sum;
+    fn join(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    fn done(sum: Self::Sum) -> Self;
+}
+
+macro_rules! summand {
+    ($($ty:ty)*) => {$(
+        impl Summand for $ty {
+            type Sum = $ty;
+            #[inline(always)]
+            fn plus(sum: $ty, x: $ty) -> $ty { Arith::add(sum, x) }
+            #[inline(always)]
+            fn join(a: $ty, b: $ty) -> $ty { Arith::add(a, b) }
+            #[inline(always)]
+            fn done(sum: $ty) -> $ty { sum }
+        }
+    )*};
+    (@half $($ty:ty)*) => {$(
+        impl Summand for $ty {
+            type Sum = f32;
+            #[inline(always)]
+            fn plus(sum: f32, x: $ty) -> f32 { sum + x.to_f32() }
+            #[inline(always)]
+            fn join(a: f32, b: f32) -> f32 { a + b }
+            #[inline(always)]
+            fn done(sum: f32) -> $ty { <$ty>::from_f32(sum) }
+        }
+    )*};
+}
+summand!(f32 f64 i8 i16 i32 i64 u8 u16 u32 u64);
+summand!(@half f16 bf16);
+
+fn bias_add_grad<T: Summand>(cx: &CompileCx, data_format: &str) -> Result<Compiled> {
+    let (level, Channels { channels, inner }) = (cx.level(), channels(&cx.shape(0), data_format));
+    Compiled::step(move |args: &mut Args| {
+        let (dy, out) = (args.input::<T>(0), args.output::<T>(0));
+        if dy.is_empty() {
+            out.fill(T::default());
+        } else if inner == 1 {
+            run(level, SumRows { dy, out });
+        } else {
+            for (c, out) in out.iter_mut().enumerate() {
+                let planes = dy.chunks_exact(inner).skip(c).step_by(channels);
+                let sum = planes.map(|plane| run(level, SumPlane { plane }));
+                *out = T::done(sum.fold(T::Sum::default(), T::join));
+            }
+        }
+        Ok(())
+    })
+}
+
+struct SumPlane<'a, T> {
+    plane: &'a [T],
+}
+
+impl<T: Summand> Body for SumPlane<'_, T> {
+    type Out = T::Sum;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> T::Sum {
+        let mut lanes = [T::Sum::default(); LANES];
+        for chunk in self.plane.chunks(LANES) {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane = T::plus(*lane, *x));
+        }
+        lanes.into_iter().reduce(T::join).unwrap_or_default()
+    }
+}
+
+/// Columns summed at a time, and rows summed before their sum is added to the total.
+const TILE: usize = 64;
+
+struct SumRows<'a, T> {
+    dy: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Summand> Body for SumRows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let SumRows { dy, out } = self;
+        let n = out.len();
+        // Short rows are taken several at once, as one longer row that is folded in the end.
+        let width = if n <= TILE / 2 { TILE / n * n } else { n };
+        for (tile, out) in out.chunks_mut(TILE).enumerate() {
+            let from = tile * TILE;
+            let columns = if width == n { out.len() } else { width };
+            let mut total = [T::Sum::default(); TILE];
+            for block in dy.chunks(TILE * width) {
+                let mut part = [T::Sum::default(); TILE];
+                for row in block.chunks(width) {
+                    // Only the last row, when it stands for several, may be short.
+                    let row = &row[from..row.len().min(from + columns)];
+                    part.iter_mut().zip(row).for_each(|(sum, x)| *sum = T::plus(*sum, *x));
+                }
+                total.iter_mut().zip(part).for_each(|(total, part)| *total = T::join(*total, part));
+            }
+            for (c, out) in out.iter_mut().enumerate() {
+                let folded = total[..columns].iter().skip(c).step_by(n.min(columns)).copied().reduce(T::join);
+                *out = T::done(folded.unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn l2_loss<T: Real>(cx: &CompileCx) -> Result<Compiled> {
+    const BLOCK: usize = 1024;
+    let level = cx.level();
+    Compiled::step(move |args: &mut Args| {
+        let blocks = args.input::<T>(0).chunks(BLOCK);
+        let sum: f64 = blocks.map(|x| run(level, SumOfSquares { x }).to_f64()).sum();
+        args.output::<T>(0)[0] = T::from_f64(sum / 2.0);
+        Ok(())
+    })
+}
+
+struct SumOfSquares<'a, T> {
+    x: &'a [T],
+}
+
+impl<T: Real> Body for SumOfSquares<'_, T> {
+    type Out = T::Wide;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> T::Wide {
+        along::<T>(self.x, T::Wide::ZERO, |sum, x| sum + x * x, |a, b| a + b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_core::{Op, Value};
+
+    use super::super::testing::{eval, try_eval};
+    use super::*;
+
+    const FLOATS: [(DType, f64); 4] =
+        [(DType::F64, 1e-14), (DType::F32, 2e-6), (DType::F16, 2e-3), (DType::BF16, 1.6e-2)];
+
+    fn logits(rows: usize, columns: usize) -> Vec<Vec<f64>> {
+        // Multiples of 1/16, which all dtypes hold exactly.
+        let element = |i: usize| ((i * 7919) % 128) as f64 / 16.0 - 4.0;
+        (0..rows).map(|r| (0..columns).map(|c| element(r * columns + c)).collect()).collect()
+    }
+
+    fn matrix(rows: &[Vec<f64>], columns: usize) -> Value {
+        Value::from_vec([rows.len(), columns], rows.concat()).unwrap()
+    }
+
+    fn log_sum_exp(row: &[f64]) -> f64 {
+        let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        max + row.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
+    }
+
+    /// Compares the outputs of `op`, in every float, with `expected` in `f64`.
+    #[track_caller]
+    fn check(op: impl Op, inputs: &[Value], expected: &[Value]) {
+        for (dtype, tolerance) in FLOATS {
+            let cast = |v: &Value| if v.dtype().is_float() { v.cast(dtype) } else { v.clone() };
+            let inputs: Vec<Value> = inputs.iter().map(cast).collect();
+            for (i, (got, want)) in eval(op.clone(), &inputs).iter().zip(expected).enumerate() {
+                let close = got.cast(DType::F64).allclose(want, tolerance, tolerance * 4.0);
+                assert!(close, "{op:?} output {i} as {dtype}: {got} instead of {want}");
+            }
+        }
+    }
+
+    /// Every way that rows are cut into blocks and lanes.
+    #[test]
+    fn softmax_family_of_all_sizes() {
+        for (rows, columns) in [
+            (1, 1),
+            (1, 2),
+            (16, 2),
+            (17, 2),
+            (200, 2),
+            (3, 3),
+            (33, 4),
+            (5, 7),
+            (31, 16),
+            (2, 17),
+            (3, 100),
+            (0, 4),
+        ] {
+            let x = logits(rows, columns);
+            let log: Vec<Vec<f64>> =
+                x.iter().map(|row| row.iter().map(|x| x - log_sum_exp(row)).collect()).collect();
+            let p: Vec<Vec<f64>> = log.iter().map(|row| row.iter().map(|l| l.exp()).collect()).collect();
+            let logits = matrix(&x, columns);
+            check(Softmax, &[logits.clone()], &[matrix(&p, columns)]);
+            check(LogSoftmax, &[logits.clone()], &[matrix(&log, columns)]);
+
+            let label = |r: usize| (r * 5 + 1) % columns;
+            let labels: Vec<i32> = (0..rows).map(|r| label(r) as i32).collect();
+            let loss: Vec<f64> = (0..rows).map(|r| -log[r][label(r)]).collect();
+            let own = |r: usize, c: usize| if c == label(r) { 1.0 } else { 0.0 };
+            let backprop: Vec<Vec<f64>> = p
+                .iter()
+                .enumerate()
+                .map(|(r, p)| p.iter().enumerate().map(|(c, p)| p - own(r, c)).collect())
+                .collect();
+            let expected = [Value::from(loss), matrix(&backprop, columns)];
+            for labels in [Value::from(labels.clone()), Value::from(labels.clone()).cast(DType::I64)] {
+                check(SparseSoftmaxCrossEntropyWithLogits, &[logits.clone(), labels], &expected);
+            }
+
+            let spread =
+                |r: usize, c: usize| if columns == 1 { 1.0 } else { own(r, c) * 0.5 + own(r + 1, c) * 0.5 };
+            let targets: Vec<Vec<f64>> =
+                (0..rows).map(|r| (0..columns).map(|c| spread(r, c)).collect()).collect();
+            let cross = |r: usize| -(0..columns).map(|c| targets[r][c] * log[r][c]).sum::<f64>();
+            let loss: Vec<f64> = (0..rows).map(cross).collect();
+            let backprop: Vec<Vec<f64>> =
+                (0..rows).map(|r| (0..columns).map(|c| p[r][c] - targets[r][c]).collect()).collect();
+            let inputs = [logits, matrix(&targets, columns)];
+            check(SoftmaxCrossEntropyWithLogits, &inputs, &[Value::from(loss), matrix(&backprop, columns)]);
+        }
+    }
+
+    #[test]
+    fn softmax_of_extremes() {
+        let inf = f32::INFINITY;
+        let x = Value::from([[-1e3f32, 0.0, 1e3], [1e30, -1e30, -inf], [-100.0, 3.0, 3.0]]);
+        let p = Value::from([[0f32, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]);
+        assert!(eval(Softmax, &[x.clone()])[0].allclose(&p, 1e-6, 1e-30));
+        let log = eval(LogSoftmax, &[x])[0].to_vec::<f32>().unwrap();
+        assert_eq!(log[..6], [-2000.0, -1000.0, 0.0, 0.0, -2e30, -inf]);
+        for wide in [2, 40] {
+            let mut row = vec![0f32; wide];
+            row[1] = f32::NAN;
+            let x = Value::from_vec([1, wide], row).unwrap();
+            assert!(eval(Softmax, &[x])[0].iter_f64().all(f64::is_nan));
+        }
+        let no_columns = Value::zeros(DType::F32, [2, 0]).unwrap();
+        assert_eq!(eval(Softmax, &[no_columns])[0].num_elements(), 0);
+    }
+
+    #[test]
+    fn labels_are_checked() {
+        let x = Value::from([[1f32, 2.0], [3.0, 4.0]]);
+        for bad in [2, -1] {
+            let labels = Value::from([0, bad]);
+            let error = try_eval(SparseSoftmaxCrossEntropyWithLogits, &[x.clone(), labels]).unwrap_err();
+            assert_eq!(error.message(), format!("label {bad} is outside of the classes [0, 2)"));
+        }
+        let no_classes = [Value::zeros(DType::F32, [2, 0]).unwrap(), Value::from([0, 0])];
+        assert!(try_eval(SparseSoftmaxCrossEntropyWithLogits, &no_classes).is_err());
+    }
+
+    #[test]
+    fn labels_need_not_sum_to_one() {
+        // As TensorFlow: the loss is linear in the labels, and backprop is softmax - labels all the same.
+        let inputs = [Value::from([[1f32, 2.0, 3.0]]), Value::from([[0.5f32, 0.25, 0.5]])];
+        let out = eval(SoftmaxCrossEntropyWithLogits, &inputs);
+        assert!(out[0].allclose(&Value::from([1.759_507_3f32]), 1e-6, 0.0));
+        assert!(out[1].allclose(&Value::from([[-0.409_969_42f32, -0.005_271_524, 0.165_240_94]]), 1e-5, 0.0));
+    }
+
+    #[test]
+    fn biases() {
+        for columns in [1, 2, 4, 31, 32, 33, 64, 70] {
+            for rows in [1, 3, 16, 130] {
+                let x = matrix(&logits(rows, columns), columns);
+                let bias: Vec<f64> = (0..columns).map(|c| c as f64).collect();
+                let sum: Vec<f64> = logits(rows, columns)
+                    .iter()
+                    .map(|r| r.iter().zip(&bias).map(|(x, b)| x + b).collect::<Vec<_>>())
+                    .collect::<Vec<_>>()
+                    .concat();
+                let added = eval(BiasAdd::default(), &[x.clone(), Value::from(bias)]);
+                assert_eq!(added[0].to_vec::<f64>().unwrap(), sum);
+                let totals: Vec<f64> =
+                    (0..columns).map(|c| logits(rows, columns).iter().map(|r| r[c]).sum()).collect();
+                let nhwc = BiasAddGrad { data_format: "NHWC".to_owned() };
+                check(nhwc, &[x], &[Value::from(totals)]);
+            }
+        }
+    }
+
+    /// As TensorFlow 2.21 gives them.
+    #[test]
+    fn biases_of_channels_first() {
+        let x = Value::from_vec([1, 2, 3, 2], (0..12).map(|i| i as f32).collect()).unwrap();
+        let nchw = || "NCHW".to_owned();
+        let sum = eval(BiasAdd { data_format: nchw() }, &[x.clone(), Value::from([10f32, 20.0])]);
+        let expected = [10f32, 11.0, 12.0, 13.0, 14.0, 15.0, 26.0, 27.0, 28.0, 29.0, 30.0, 31.0];
+        assert_eq!(sum[0].to_vec::<f32>().unwrap(), expected);
+        assert_eq!(eval(BiasAddGrad { data_format: nchw() }, &[x.clone()]), [Value::from([15f32, 51.0])]);
+        assert_eq!(eval(BiasAddGrad { data_format: "NHWC".into() }, &[x]), [Value::from([30f32, 36.0])]);
+    }
+
+    #[test]
+    fn biases_wrap() {
+        let sum = eval(BiasAdd::default(), &[Value::from([[100i8, 1]]), Value::from([100i8, 1])]);
+        assert_eq!(sum, [Value::from([[-56i8, 2]])]);
+    }
+
+    #[test]
+    fn l2_losses() {
+        let x = matrix(&logits(50, 60), 60);
+        let half_squares = logits(50, 60).concat().iter().map(|x| x * x).sum::<f64>() / 2.0;
+        check(L2Loss, &[x], &[Value::scalar(half_squares)]);
+        assert_eq!(eval(L2Loss, &[Value::zeros(DType::F32, [0]).unwrap()]), [Value::scalar(0f32)]);
+    }
+}

@@ -1,10 +1,11 @@
 //! Floats of every width in one piece of code: halves compute as `f32` and round once.
 
-use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use tidemill_tensor::Element;
 use tidemill_tensor::half::{bf16, f16};
+
+use super::simd::Isa;
 
 /// A float, and the type it computes in.
 pub(super) trait Real: Element {
@@ -18,10 +19,7 @@ pub(super) trait Real: Element {
 
 /// `f32` or `f64`.
 pub(super) trait Wide:
-    Copy
-    + Debug
-    + Default
-    + PartialOrd
+    Element
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -29,9 +27,6 @@ pub(super) trait Wide:
     + Neg<Output = Self>
     + AddAssign
     + SubAssign
-    + Send
-    + Sync
-    + 'static
 {
     /// 0
     const ZERO: Self;
@@ -42,9 +37,9 @@ pub(super) trait Wide:
     /// The square root, correctly rounded.
     fn sqrt(self) -> Self;
     /// `eˣ`
-    fn exp(self) -> Self;
+    fn exp<I: Isa>(self) -> Self;
     /// The natural logarithm.
-    fn ln(self) -> Self;
+    fn ln<I: Isa>(self) -> Self;
     /// The larger; `other` when `self` is NaN.
     fn max(self, other: Self) -> Self;
 }
@@ -58,9 +53,9 @@ macro_rules! wide {
             #[inline(always)]
             fn sqrt(self) -> Self { $ty::sqrt(self) }
             #[inline(always)]
-            fn exp(self) -> Self { $ty::exp(self) }
+            fn exp<I: Isa>(self) -> Self { $ty::exp(self) }
             #[inline(always)]
-            fn ln(self) -> Self { $ty::ln(self) }
+            fn ln<I: Isa>(self) -> Self { $ty::ln(self) }
             #[inline(always)]
             fn max(self, other: Self) -> Self { if self > other { self } else { other } }
         }
