@@ -35,6 +35,7 @@ mod state;
 mod testing;
 mod training;
 mod unary;
+mod unique;
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -240,6 +241,7 @@ impl KernelTable {
         state::register(&mut table);
         training::register(&mut table);
         unary::register(&mut table);
+        unique::register(&mut table);
         table
     }
 
