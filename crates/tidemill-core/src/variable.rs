@@ -198,7 +198,8 @@ pub(crate) struct VariableStore {
 }
 
 impl Graph {
-    /// The variable `name` of the current variable scope: made if it is new, shared if the scope reuses.
+    /// The variable `name` of the current variable scope: made if it is new, shared if the scope reuses. With an empty name,
+    /// the variable that has the scope's own.
     /// See [`Graph::variable_scope`].
     #[track_caller]
     pub fn get_variable(&self, name: &str, shape: impl Into<Shape>) -> Variable {
@@ -221,7 +222,9 @@ impl Graph {
         let at = Location::caller();
         let state = self.read();
         let scope = state.context.variable_scopes.last().cloned().unwrap_or_default();
-        let full = crate::graph::join(&scope.name, name);
+        // Without a name of its own the variable has the scope's, exactly: the slots of optimizers are made so.
+        let full = if name.is_empty() { scope.name.clone() } else { crate::graph::join(&scope.name, name) };
+        let node = if name.is_empty() { format!("{full}/") } else { full.clone() };
         let existing = state.variables.by_name.get(&full).cloned();
         drop(state);
         let dtype = options.dtype.or(scope.dtype).unwrap_or(DType::F32);
@@ -267,7 +270,7 @@ impl Graph {
                         let initial = self.name_scope(&format!("{full}/Initializer/")).enter(|| {
                             initializer.build(self, &shape, dtype)
                         });
-                        self.make_variable(&full, initial, &shape, dtype, !options.not_trainable, at)
+                        self.make_variable(&node, initial, &shape, dtype, !options.not_trainable, at)
                     })
                 })?;
                 let origin = Origin::Rust(at);
