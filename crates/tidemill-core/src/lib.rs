@@ -27,7 +27,7 @@ pub use autodiff::{
     try_gradients,
 };
 pub use error::{Error, ErrorKind, OperandNote, Origin, Result};
-pub use graph::{CollectionItem, ControlDependencies, Graph, NameScope, Node, OpBuilder, keys};
+pub use graph::{Body, Capture, CollectionItem, ControlDependencies, Graph, NameScope, Node, OpBuilder, RegionId, keys};
 pub use handle::{Operation, Tensor};
 pub use ids::{GraphId, NodeId, Output};
 pub use infer::{InferCx, KnownValues, NothingKnown, PartialValue, TensorType, normalise_axis};

@@ -265,7 +265,7 @@ impl Graph {
                 let initializer = options.initializer.clone().or(scope.initializer).unwrap_or_else(|| {
                     if dtype.is_float() { Arc::new(GlorotUniform::default()) } else { Arc::new(Zeros) }
                 });
-                let variable = self.clear_control_dependencies().enter(|| {
+                let variable = self.outside_of_bodies(|| {
                     self.root_name_scope().enter(|| {
                         let initial = self.name_scope(&format!("{full}/Initializer/")).enter(|| {
                             initializer.build(self, &shape, dtype)
@@ -309,7 +309,7 @@ impl Graph {
     #[track_caller]
     fn new_variable(&self, initial_value: impl Operand, trainable: bool) -> Variable {
         let at = Location::caller();
-        let variable = self.clear_control_dependencies().enter(|| {
+        let variable = self.outside_of_bodies(|| {
             self.name_scope("Variable").enter(|| {
                 let scope = self.current_name_scope();
                 let initial = initial_value.in_graph(self, "initial_value")?;

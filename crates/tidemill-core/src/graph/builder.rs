@@ -139,35 +139,46 @@ impl OpBuilder {
     /// `InvalidArgument` when operands do not fit or belong to another graph, or the name is not valid; `AlreadyExists` when
     /// an exact name is taken; `FailedPrecondition` once the graph is finalised.
     pub fn try_build(self) -> Result<Operation> {
-        let OpBuilder { graph, op, name, args, controls, origin, error } = self;
+        let OpBuilder { graph, op, name, mut args, controls, origin, error } = self;
         let op_type = op.name();
         let mut state = graph.write();
         let origin = state.context.origin(origin);
         let base = name.as_deref().unwrap_or(op_type);
-        let fail = |e: Error| e.with_node(op_type, &context::join(&state.context.name_scope, base)).with_origin(origin.clone());
+        let fail = |state: &State, e: Error| {
+            e.with_node(op_type, &context::join(&state.context.name_scope, base)).with_origin(origin.clone())
+        };
         if let Some(e) = error {
-            return Err(fail(e));
+            return Err(fail(&state, e));
         }
         if state.finalized {
-            return Err(fail(Error::precondition("the graph is finalized and cannot grow"))
+            return Err(fail(&state, Error::precondition("the graph is finalized and cannot grow"))
                 .with_help("build the whole graph before the run loop"));
         }
         if let Some(Arg::Tensor(t)) = args.iter().find(|a| matches!(a, Arg::Tensor(t) if t.graph != graph.id())) {
             let whose = format!("operand {:?} belongs to another graph", *t);
-            return Err(fail(Error::invalid(whose)).with_help("build the whole formula in one graph"));
+            return Err(fail(&state, Error::invalid(whose)).with_help("build the whole formula in one graph"));
+        }
+        for arg in &mut args {
+            if let Arg::Tensor(t) = arg {
+                let local = match state.localise(t.output()) {
+                    Ok(local) => local,
+                    Err(e) => return Err(fail(&state, e)),
+                };
+                *t = Tensor { graph: graph.id(), node: local.node, index: local.index };
+            }
         }
         let types: SmallVec<[TensorType; 4]> = args.iter().map(|arg| type_of(&state, arg)).collect();
         let outputs = op
             .checked_infer(&InferCx::new(&types, &ArgValues { state: &state, args: &args }))
-            .map_err(|e| fail(e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)))?;
+            .map_err(|e| fail(&state, e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)))?;
 
         let exact = base.strip_suffix('/');
         match exact {
             Some(exact) if state.by_name.contains_key(exact) => {
-                return Err(fail(Error::new(ErrorKind::AlreadyExists, format!("\"{exact}\" already exists"))));
+                return Err(fail(&state, Error::new(ErrorKind::AlreadyExists, format!("\"{exact}\" already exists"))));
             }
             Some(_) => {}
-            None => names::check_name(base, !state.context.name_scope.is_empty()).map_err(fail)?,
+            None => names::check_name(base, !state.context.name_scope.is_empty()).map_err(|e| fail(&state, e))?,
         }
         let start = state.nodes.len();
         let (full, claim) = match exact {
@@ -213,8 +224,9 @@ fn add_node(
     origin: &Origin,
 ) -> NodeId {
     let controls = state.context.control_inputs(&inputs);
-    let outputs = outputs.into_iter().collect();
-    let node = state.push(Node { op, name: name.into(), inputs, controls, outputs, origin: origin.clone() });
+    let controls = state.local_controls(controls);
+    let (outputs, region) = (outputs.into_iter().collect(), state.context.region);
+    let node = state.push(Node { op, name: name.into(), inputs, controls, outputs, origin: origin.clone(), region });
     state.context.record(node);
     node
 }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use super::{Graph, Group, names};
+use super::{Graph, Group, RegionId, names};
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::Operation;
 use crate::ids::{NodeId, Output};
@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) gradient_of: Option<(String, Origin)>,
     /// The line that asked for what is being built, if it is not the one that builds.
     caller: Option<Origin>,
+    /// The body that nodes are added to.
+    pub(crate) region: RegionId,
     /// Open variable scopes, innermost last.
     pub(crate) variable_scopes: Vec<ScopeState>,
 }

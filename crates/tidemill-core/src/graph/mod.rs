@@ -8,6 +8,7 @@ mod builder;
 mod collections;
 mod context;
 mod names;
+mod region;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -19,12 +20,16 @@ pub use builder::OpBuilder;
 pub use collections::{CollectionItem, keys};
 pub use context::{ControlDependencies, NameScope};
 pub(crate) use context::{Restore, join};
+pub(crate) use region::Built;
+pub use region::{Body, Capture, RegionId};
+use region::RegionState;
 
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::{self, Operation, Tensor};
 use crate::ids::{GraphId, NodeId, Output};
 use crate::infer::{InferCx, KnownValues, PartialValue, TensorType};
 use crate::op::{Op, OpRef};
+use crate::ops::Param;
 use crate::variable::VariableStore;
 use collections::Collections;
 use context::Context;
@@ -48,6 +53,8 @@ pub struct Node {
     pub outputs: SmallVec<[TensorType; 1]>,
     /// Where it was made.
     pub origin: Origin,
+    /// The body that it belongs to.
+    pub region: RegionId,
 }
 
 /// A graph under construction.
@@ -89,6 +96,7 @@ pub(crate) struct State {
     seed: Option<i64>,
     /// How many ops without a seed of their own have derived one from the graph's.
     seeds_derived: i64,
+    regions: Vec<RegionState>,
     collections: Collections,
     pub(crate) context: Context,
     pub(crate) variables: VariableStore,
@@ -327,6 +335,9 @@ impl State {
             return None;
         }
         let node = &self.nodes[output.node.index()];
+        if node.op.is::<Param>() {
+            return self.known(self.captured(output.node)?, depth - 1);
+        }
         let types = self.types_of(&node.inputs);
         let operands = NodeOperands { state: self, node, depth: depth - 1 };
         node.op.constant_value(&InferCx::new(&types, &operands).asking(output.index as usize))

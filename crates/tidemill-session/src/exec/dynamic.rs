@@ -33,7 +33,7 @@ pub(super) fn step(
         let slot = *slot as usize;
         let shape = shape_now(plan, frame, slot, ty)
             .ok_or_else(|| Error::internal("an operand's shape is not known even now"))?;
-        let value = frame.value(plan, slot, &shape, None)?;
+        let value = frame.value(plan, slot, &shape)?;
         types.push(TensorType::new(value.dtype(), value.shape()));
         inputs.push(value);
     }
@@ -56,11 +56,11 @@ pub(super) fn copy(plan: &Plan, step: &PlanStep, frame: &mut Frame) -> Result<()
     let from = step.inputs()[0] as usize;
     let shape = shape_now(plan, frame, from, &step.types[0])
         .ok_or_else(|| Error::internal("a copied value's shape is not known even now"))?;
-    let value = frame.value(plan, from, &shape, None)?;
+    let value = frame.value(plan, from, &shape)?;
     store(plan, step.outputs()[0] as usize, value, &step.types[1], frame)
 }
 
-fn store(plan: &Plan, slot: usize, value: Value, ty: &TensorType, frame: &mut Frame) -> Result<()> {
+pub(super) fn store(plan: &Plan, slot: usize, value: Value, ty: &TensorType, frame: &mut Frame) -> Result<()> {
     if !crate::plan::fits(&value, ty) {
         return Err(Error::invalid(format!(
             "the result is a {}{}, where {ty} was promised",

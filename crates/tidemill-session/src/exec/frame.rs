@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use aligned_vec::{AVec, ConstAlign};
+use smallvec::SmallVec;
 use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
 
 use crate::kernels::args::RawBuf;
@@ -15,6 +16,8 @@ pub(crate) struct Frame {
     pub(crate) table: Vec<RawBuf>,
     /// The values of dynamic slots.
     values: Vec<Option<Value>>,
+    /// What is fed, where that is given as values.
+    feeds: SmallVec<[Value; 4]>,
 }
 
 // SAFETY: the pointers in `table` lead into the frame's own arena and values, into the plan's constants, and, while a run lasts,
@@ -46,7 +49,7 @@ impl Frame {
                 RawBuf { ptr, bytes, dtype: slot.ty.dtype }
             })
             .collect();
-        Ok(Frame { _arena: arena, table, values: vec![None; plan.slots.len()] })
+        Ok(Frame { _arena: arena, table, values: vec![None; plan.slots.len()], feeds: SmallVec::new() })
     }
 
     /// Points the feeds' slots at the feeds.
@@ -58,6 +61,23 @@ impl Frame {
                 *buffer = RawBuf { ptr, bytes: value.num_bytes(), dtype: value.dtype() };
             }
         }
+        self.feeds = SmallVec::from(feeds);
+    }
+
+    /// Points the feeds' slots at buffers.
+    ///
+    /// # Safety
+    /// The buffers are as the plan declares the feeds, and stay so until the frame is released or bound again.
+    pub(crate) unsafe fn bind_buffers(&mut self, plan: &Plan, feeds: &[RawBuf]) {
+        for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
+            if let Place::Feed(i) = slot.place {
+                *buffer = feeds[i];
+            }
+        }
+    }
+
+    pub(crate) fn feed(&self, i: usize) -> Option<&Value> {
+        self.feeds.get(i)
     }
 
     pub(crate) fn dynamic(&self, slot: usize) -> Option<&Value> {
@@ -71,11 +91,11 @@ impl Frame {
     }
 
     /// The value in a slot, shared where it is one already and copied out of the arena or a variable where not.
-    pub(crate) fn value(&self, plan: &Plan, slot: usize, shape: &Shape, feeds: Option<&[Value]>) -> Result<Value> {
-        let shared = match (&plan.slots[slot].place, feeds) {
-            (Place::Constant(value), _) => Some(value),
-            (Place::Feed(i), Some(feeds)) => Some(&feeds[*i]),
-            (Place::Dynamic, _) => self.values[slot].as_ref(),
+    pub(crate) fn value(&self, plan: &Plan, slot: usize, shape: &Shape) -> Result<Value> {
+        let shared = match &plan.slots[slot].place {
+            Place::Constant(value) => Some(value),
+            Place::Feed(i) => self.feeds.get(*i),
+            Place::Dynamic => self.values[slot].as_ref(),
             _ => None,
         };
         match shared {
@@ -90,15 +110,20 @@ impl Frame {
         }
     }
 
-    pub(crate) fn fetch(&self, plan: &Plan, fetch: &PlanFetch, feeds: &[Value]) -> Result<Value> {
+    pub(crate) fn fetch(&self, plan: &Plan, fetch: &PlanFetch) -> Result<Value> {
         let slot = fetch.slot.index();
-        let shape = fetch.shape.clone().or_else(|| self.values[slot].as_ref().map(|v| v.shape().clone()));
+        let made = || match plan.slots[slot].place {
+            Place::Feed(i) => self.feeds.get(i),
+            _ => self.values[slot].as_ref(),
+        };
+        let shape = fetch.shape.clone().or_else(|| made().map(|v| v.shape().clone()));
         let shape = shape.ok_or_else(|| Error::internal("a fetched value was never computed"))?;
-        self.value(plan, slot, &shape, Some(feeds))
+        self.value(plan, slot, &shape)
     }
 
     /// Lets go of what a run made outside the arena.
     pub(crate) fn release(&mut self, plan: &Plan) {
+        self.feeds.clear();
         for ((value, slot), buffer) in self.values.iter_mut().zip(&plan.slots).zip(&mut self.table) {
             if value.take().is_some() || matches!(slot.place, Place::Feed(_) | Place::Variable(_)) {
                 *buffer = RawBuf { dtype: slot.ty.dtype, ..RawBuf::EMPTY };

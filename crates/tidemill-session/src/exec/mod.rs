@@ -3,6 +3,7 @@
 mod dynamic;
 mod evaluate;
 mod frame;
+mod loops;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,31 +41,44 @@ pub(crate) fn run(
     let mut at = 0;
     // The frame is reset by the next run and variables are only replaced whole or updated in place by kernels that check first,
     // so a panic leaves nothing broken behind.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        while let Some(step) = plan.steps.get(at) {
-            cx.check_stop()?;
-            step_once(plan, step, frame, variables, cx)?;
-            at += 1;
-        }
-        Ok(())
-    }));
-    let blame = |e: Error| match plan.steps.get(at) {
-        Some(step) => e.with_node(step.source.op, &step.source.name).with_origin(step.source.origin.clone()),
-        None => e,
-    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run_steps(plan, &mut at, frame, variables, cx)));
     match outcome {
-        Ok(result) => result.map_err(blame)?,
+        Ok(result) => result?,
         Err(panic) => {
             let said = panic
                 .downcast_ref::<&str>()
                 .map(|s| (*s).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "something that is no message".to_owned());
-            return Err(blame(Error::internal(format!("the kernel panicked: {said}"))));
+            return Err(blame(plan, at, Error::internal(format!("the kernel panicked: {said}"))));
         }
     }
     cx.check_stop()?;
-    plan.fetches.iter().map(|fetch| frame.fetch(plan, fetch, feeds)).collect()
+    plan.fetches.iter().map(|fetch| frame.fetch(plan, fetch)).collect()
+}
+
+/// Runs the steps of a plan whose frame is bound; `at` says which one is running.
+fn run_steps(
+    plan: &Plan,
+    at: &mut usize,
+    frame: &mut Frame,
+    variables: &mut [Guard<'_>],
+    cx: &RunCx,
+) -> Result<()> {
+    while let Some(step) = plan.steps.get(*at) {
+        cx.check_stop()?;
+        step_once(plan, step, frame, variables, cx).map_err(|e| blame(plan, *at, e))?;
+        *at += 1;
+    }
+    Ok(())
+}
+
+/// Says which step went wrong, unless that is said already.
+fn blame(plan: &Plan, at: usize, e: Error) -> Error {
+    match plan.steps.get(at) {
+        Some(step) => e.with_node(step.source.op, &step.source.name).with_origin(step.source.origin.clone()),
+        None => e,
+    }
 }
 
 impl RunCx<'_> {
@@ -103,6 +117,8 @@ fn step_once(
             let missing = contents.iter().position(|c| c.is_none());
             run(&mut contents, &mut args).map_err(|e| name_variable(e, plan, missing.map(|i| written[i])))
         }
+        StepKind::Loop(inner) => loops::run_loop(plan, step, inner, frame, cx),
+        StepKind::If(inner) => loops::run_if(plan, step, inner, frame, cx),
         StepKind::Copy => dynamic::copy(plan, step, frame),
         StepKind::Dynamic(op, writes) => dynamic::step(plan, step, &**op, writes, frame, variables, cx),
     }
@@ -161,6 +177,7 @@ fn contents<'g>(variables: &'g mut [Guard<'_>], written: &[usize]) -> Result<Sma
 fn shape_now(plan: &Plan, frame: &Frame, slot: usize, declared: &tidemill_core::TensorType) -> Option<Shape> {
     match plan.slots[slot].place {
         Place::Dynamic => frame.dynamic(slot).map(|v| v.shape().clone()),
+        Place::Feed(i) => frame.feed(i).map(|v| v.shape().clone()).or_else(|| declared.shape.as_known()),
         _ => declared.shape.as_known(),
     }
 }

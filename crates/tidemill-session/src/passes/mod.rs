@@ -3,6 +3,7 @@
 //! Every pass maps a well-formed program to a well-formed program that computes the same, does no more work, and keeps the order
 //! of effects. In debug builds the verifier runs after each and names the pass that broke the form.
 
+mod bodies;
 mod cse;
 mod dce;
 mod specialise;
@@ -54,10 +55,22 @@ pub fn run(program: &mut Program, cx: &PassCx, mut watch: impl FnMut(&str, &Prog
     watch("build", program);
     for pass in PASSES.iter().filter(|p| cx.optimise || !p.optional) {
         (pass.run)(program, cx)?;
+        if pass.optional {
+            in_bodies(program, &mut |body| (pass.run)(body, cx))?;
+        }
         if cfg!(debug_assertions) {
             check(pass.name, program)?;
         }
         watch(pass.name, program);
+    }
+    Ok(())
+}
+
+/// Runs `f` on the program of every body, outer ones first.
+fn in_bodies(program: &mut Program, f: &mut dyn FnMut(&mut Program) -> Result<()>) -> Result<()> {
+    for body in program.bodies_mut() {
+        f(body)?;
+        in_bodies(body, f)?;
     }
     Ok(())
 }

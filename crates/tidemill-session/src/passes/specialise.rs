@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidemill_core::ops::known_elements;
 use tidemill_core::{Effect, InferCx, KnownValues, PartialValue, Result, TensorType, Value};
 
-use super::{PassCx, ProgramValues};
+use super::{PassCx, ProgramValues, bodies};
 use crate::exec::evaluate;
 use crate::program::{Inst, InstId, Kind, Program, Ref};
 
@@ -16,6 +16,7 @@ const FOLD_LIMIT: usize = 1 << 16;
 
 pub(super) fn run(program: &mut Program, cx: &PassCx) -> Result<()> {
     for id in program.ids() {
+        bodies::specialise(program, id, cx)?;
         infer(program, id)?;
         if let Some(value) = fold(program, id, cx)? {
             let inst = &mut program.insts[id.index()];
@@ -33,6 +34,7 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
         Kind::Feed(_) | Kind::Constant(_) | Kind::Variable(_) => return Ok(()),
         Kind::Read(_) => vec![TensorType::new(inputs[0].dtype, inputs[0].shape.clone())],
         Kind::Copy => vec![inputs[0].clone()],
+        Kind::Loop(_) | Kind::If(_) => return Ok(()),
         Kind::Op(op) => {
             let values = ProgramValues { program, inputs: &inst.inputs };
             op.checked_infer(&InferCx::new(&inputs, &values)).map_err(|e| at(e, op.name(), inst))?

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tidemill_core::{Result, TensorType, Value};
+use tidemill_core::{PartialShape, Result, TensorType, Value};
 
-use super::{Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, memory, schedule};
+use super::{
+    LoopStep, Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, SubPlan, memory, schedule,
+};
+use crate::exec::FramePool;
 use crate::kernels::{CompileCx, Compiled, KernelTable, NodeStates};
 use crate::passes::at;
 use crate::program::{Inst, InstId, Kind, Program, Ref};
@@ -76,6 +79,8 @@ fn source(inst: &Inst) -> Arc<StepSource> {
         Kind::Op(op) => op.name(),
         Kind::Read(_) => "Read",
         Kind::Copy => "Copy",
+        Kind::Loop(_) => "Loop",
+        Kind::If(_) => "If",
         Kind::Feed(_) | Kind::Constant(_) | Kind::Variable(_) => "",
     };
     Arc::new(StepSource { op, node: inst.node, name: inst.name.clone(), origin: inst.origin.clone() })
@@ -125,6 +130,41 @@ impl Planner<'_> {
                 let slot = self.slot(out, &inst.outputs[0], place);
                 Ok(Some(Draft::new(StepKind::Copy, inputs, SmallVec::from_slice(&[slot]))))
             }
+            Kind::Loop(inner) => {
+                let layout = inner.op.layout();
+                let body = &inner.body;
+                let cond = inner.cond.as_ref().map(|c| self.sub_plan(c)).transpose()?;
+                let results: Vec<TensorType> = body.fetches.iter().map(|r| body.ty(*r).clone()).collect();
+                let feed_type = |i: usize| feed_type(body, i);
+                let carries = (0..inner.op.carries).map(feed_type);
+                let slices: Vec<Option<TensorType>> =
+                    (inner.op.carries..inner.op.carries + inner.op.xs).map(feed_type).collect();
+                // A carry's buffer serves every turn, so its type must be known, and the same going in and coming out.
+                let same = carries.zip(&results).all(|(ty, result)| ty.is_none_or(|ty| ty == *result));
+                let outer = inst.inputs.iter().all(|r| known(self.program.ty(*r)) || self.program.ty(*r).shape.rank().is_some());
+                let is_static = same && outer && results.iter().all(known) && is_static(body) && inner.cond.as_ref().is_none_or(is_static);
+                let step = LoopStep {
+                    layout,
+                    trip: inner.op.trip,
+                    reverse: inner.op.reverse,
+                    cond,
+                    body: self.sub_plan(body)?,
+                    results,
+                    slices: slices
+                        .into_iter()
+                        .enumerate()
+                        .map(|(x, ty)| ty.unwrap_or_else(|| slice_type(self.program.ty(inst.inputs[layout.xs + x]))))
+                        .collect(),
+                    is_static,
+                };
+                let outputs = self.outputs(id, inst);
+                Ok(Some(Draft::new(StepKind::Loop(Box::new(step)), inputs, outputs)))
+            }
+            Kind::If(inner) => {
+                let plans = [self.sub_plan(&inner.then)?, self.sub_plan(&inner.orelse)?];
+                let outputs = self.outputs(id, inst);
+                Ok(Some(Draft::new(StepKind::If(Box::new(plans)), inputs, outputs)))
+            }
             Kind::Op(op) => {
                 let types: SmallVec<[TensorType; 4]> =
                     inst.inputs.iter().map(|r| self.program.ty(*r).clone()).collect();
@@ -169,6 +209,11 @@ impl Planner<'_> {
         }
     }
 
+    fn sub_plan(&self, program: &Program) -> Result<SubPlan> {
+        let plan = Plan::compile(program, self.kernels, self.states)?;
+        Ok(SubPlan { plan, frames: FramePool::default() })
+    }
+
     /// Fresh slots for the outputs; a reference's is the variable's.
     fn outputs(&mut self, id: InstId, inst: &Inst) -> SmallVec<[SlotId; 2]> {
         (0..inst.outputs.len() as u32)
@@ -189,6 +234,25 @@ impl Draft {
     fn new(kind: StepKind, inputs: SmallVec<[SlotId; 4]>, outputs: SmallVec<[SlotId; 2]>) -> Draft {
         Draft { kind, inputs, outputs, in_place: SmallVec::new() }
     }
+}
+
+/// The type of feed `i` of a body; `None` when the body does not use it.
+fn feed_type(body: &Program, i: usize) -> Option<TensorType> {
+    body.insts.iter().find(|inst| matches!(inst.kind, Kind::Feed(f) if f == i)).map(|inst| inst.outputs[0].clone())
+}
+
+/// The type of one slice along axis 0.
+fn slice_type(ty: &TensorType) -> TensorType {
+    let rest = match ty.shape.dims() {
+        Some([_, rest @ ..]) => PartialShape::from(rest),
+        _ => PartialShape::unknown(),
+    };
+    TensorType::new(ty.dtype, rest)
+}
+
+/// Whether the types of all values in a body are known.
+fn is_static(body: &Program) -> bool {
+    body.insts.iter().filter(|i| matches!(i.kind, Kind::Feed(_))).all(|i| known(&i.outputs[0]))
 }
 
 /// Whether a value of this type has a place before the run. A reference always has: its variable.

@@ -18,8 +18,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tidemill_core::ops::LoopLayout;
 use tidemill_core::{NodeId, OpRef, Origin, Shape, TensorType, Value};
 
+use crate::exec::FramePool;
 use crate::kernels::{StepFn, VariableFn};
 use crate::program::ProgramVariable;
 
@@ -89,6 +91,32 @@ pub(crate) enum StepKind {
     Copy,
     /// Infers, compiles and runs an op on the values that there are by then; with the variables it writes.
     Dynamic(OpRef, SmallVec<[usize; 2]>),
+    /// Repeats a plan.
+    Loop(Box<LoopStep>),
+    /// Runs one of two plans.
+    If(Box<[SubPlan; 2]>),
+}
+
+/// A plan inside a plan.
+pub(crate) struct SubPlan {
+    pub(crate) plan: Plan,
+    pub(crate) frames: FramePool,
+}
+
+/// How a loop runs.
+pub(crate) struct LoopStep {
+    pub(crate) layout: LoopLayout,
+    /// Whether operand 0 is a trip count.
+    pub(crate) trip: bool,
+    pub(crate) reverse: bool,
+    pub(crate) cond: Option<SubPlan>,
+    pub(crate) body: SubPlan,
+    /// The types of the body's results: carries, then one slice of each of the ys.
+    pub(crate) results: Vec<TensorType>,
+    /// The types of the body's slices of the xs.
+    pub(crate) slices: Vec<TensorType>,
+    /// Whether all types inside are known, so that turns pass buffers instead of values.
+    pub(crate) is_static: bool,
 }
 
 /// One step.

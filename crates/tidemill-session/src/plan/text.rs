@@ -31,6 +31,19 @@ impl fmt::Display for Plan {
             write!(f, " (")?;
             comma(f, slots(step.inputs()))?;
             writeln!(f, ")  \"{}\"", step.source.name)?;
+            let inner: Vec<(&str, &Plan)> = match &step.kind {
+                StepKind::Loop(inner) => {
+                    inner.cond.iter().map(|c| ("while", &c.plan)).chain([("do", &inner.body.plan)]).collect()
+                }
+                StepKind::If(inner) => vec![("then", &inner[0].plan), ("else", &inner[1].plan)],
+                _ => vec![],
+            };
+            for (what, plan) in inner {
+                writeln!(f, "  {what}")?;
+                for line in plan.to_string().lines() {
+                    writeln!(f, "    {line}")?;
+                }
+            }
         }
         if !self.fetches.is_empty() {
             write!(f, "fetch ")?;

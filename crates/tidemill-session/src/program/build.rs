@@ -6,9 +6,12 @@
 
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
-use tidemill_core::ops::{Const, VariableV2};
-use tidemill_core::{Error, Graph, Node, NodeId, Output, Result, TensorType};
+use tidemill_core::ops::{Const, If, Loop, VariableV2};
+use tidemill_core::{
+    DType, Error, Graph, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType,
+};
 
+use super::bodies::{self, BuiltLoops, IfInst, LoopInst, Merged};
 use super::{Inst, InstId, Kind, Program, ProgramVariable, Ref};
 use std::sync::Arc;
 
@@ -24,10 +27,32 @@ impl Program {
         feeds: &[(Output, TensorType)],
     ) -> Result<Program> {
         let nodes = graph.nodes();
+        let inside = |id: &NodeId| nodes[id.index()].region != RegionId::ROOT;
+        let all = fetches.iter().chain(feeds.iter().map(|(o, _)| o)).map(|o| &o.node).chain(targets);
+        if let Some(id) = all.into_iter().find(|id| inside(id)) {
+            let node = &nodes[id.index()];
+            return Err(Error::invalid("is inside the body of a loop or conditional, and has no one value in a run")
+                .with_node(node.op.name(), &node.name)
+                .with_origin(node.origin.clone())
+                .with_help("fetch the result of the loop or conditional"));
+        }
+        Program::build_from(&nodes, fetches, targets, feeds)
+    }
+
+    /// [`build`](Program::build) for the graph's nodes, or for a body: its results are fetched, its parameters fed.
+    pub(super) fn build_from(
+        nodes: &[Arc<Node>],
+        fetches: &[Output],
+        targets: &[NodeId],
+        feeds: &[(Output, TensorType)],
+    ) -> Result<Program> {
         let fed: FxHashMap<Output, usize> = feeds.iter().enumerate().map(|(i, (o, _))| (*o, i)).collect();
-        let needed = prune(&nodes, fetches, targets, &fed);
+        let needed = prune(nodes, fetches, targets, &fed);
         let mut builder = Builder {
-            nodes: &nodes,
+            nodes,
+            merged: Merged::of(nodes.iter().enumerate().filter(|(i, _)| needed[*i]).map(|(_, node)| node)),
+            built_loops: BuiltLoops::default(),
+            places: FxHashMap::default(),
             fed: &fed,
             feeds,
             insts: vec![],
@@ -146,6 +171,12 @@ impl Program {
     }
 }
 
+/// The type of a further y of a loop: what its body gives, stacked over turns whose number is not looked at here.
+fn stacked_type(op: &Loop, y: Output) -> TensorType {
+    let (dtype, shape) = op.body.ty(y).map_or((DType::F32, PartialShape::unknown()), |t| (t.dtype, t.shape.clone()));
+    TensorType::new(dtype, PartialShape::from([None]).concatenate(&shape))
+}
+
 /// Which nodes the run needs.
 fn prune(
     nodes: &[Arc<Node>],
@@ -177,6 +208,10 @@ fn prune(
 
 struct Builder<'a> {
     nodes: &'a [Arc<Node>],
+    merged: Merged,
+    built_loops: BuiltLoops,
+    /// For a loop that another one stands for: where its results are among the other's.
+    places: FxHashMap<NodeId, Vec<u32>>,
     fed: &'a FxHashMap<Output, usize>,
     feeds: &'a [(Output, TensorType)],
     insts: Vec<Inst>,
@@ -232,6 +267,24 @@ impl Builder<'_> {
             self.node_inst[id.index()] = Some(made);
             return Ok(());
         }
+        if let Some(op) = node.op.downcast::<Loop>() {
+            let key = bodies::key(op, node);
+            if let Some((stand_in, order)) = self.built_loops.get(&key) {
+                self.places.insert(id, self.merged.places(op, order));
+                self.node_inst[id.index()] = Some(*stand_in);
+                return Ok(());
+            }
+            let (merged, places) = self.merged.stand_in(op, node);
+            self.places.insert(id, places);
+            self.built_loops.insert(key, (InstId(0), merged.body.results()[op.carries..].to_vec()));
+            let more = &merged.body.results()[op.body.results().len()..];
+            let count = inst.outputs.pop();
+            inst.outputs.extend(more.iter().map(|y| stacked_type(&merged, *y)));
+            inst.outputs.extend(count);
+            inst.kind = Kind::Loop(Box::new(LoopInst::build(self.nodes, &merged)?));
+        } else if let Some(op) = node.op.downcast::<If>() {
+            inst.kind = Kind::If(Box::new(IfInst::build(self.nodes, op)?));
+        }
         let values: SmallVec<[Ref; 4]> = node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
         let specs = node.op.signature().spread(values.len())?;
         let mut order: SmallVec<[InstId; 8]> = values.iter().map(|r| r.inst).collect();
@@ -252,7 +305,13 @@ impl Builder<'_> {
             inst.inputs.push(operand);
         }
         let first = inst.writes.first().copied();
+        let is_loop = matches!(inst.kind, Kind::Loop(_));
         let made = self.push(inst);
+        if let (true, Some(op)) = (is_loop, node.op.downcast::<Loop>())
+            && let Some((stand_in, _)) = self.built_loops.get_mut(&bodies::key(op, node))
+        {
+            *stand_in = made;
+        }
         if let Some(variable) = first {
             // Output references are those of the first operand, in every op there is.
             self.variable_of.insert(made, variable);
@@ -294,7 +353,10 @@ impl Builder<'_> {
                 }
             },
             None => match self.node_inst[o.node.index()] {
-                Some(inst) => return Ref { inst, index: o.index },
+                Some(inst) => {
+                    let index = self.places.get(&o.node).map_or(o.index, |places| places[o.index as usize]);
+                    return Ref { inst, index };
+                }
                 None => unreachable!("operands stand before their users"),
             },
         };

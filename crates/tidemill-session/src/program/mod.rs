@@ -9,10 +9,12 @@
 //!
 //! The text form shows one operation a line, ids as `p7`. [`verify`](Program::verify) is the specification of the form.
 
+mod bodies;
 mod build;
 mod text;
 mod verify;
 
+pub use bodies::{IfInst, LoopInst};
 pub(crate) use build::Orders;
 pub(crate) use text::comma;
 
@@ -84,6 +86,10 @@ pub enum Kind {
     Copy,
     /// An op of the graph.
     Op(OpRef),
+    /// A loop.
+    Loop(Box<LoopInst>),
+    /// A conditional.
+    If(Box<IfInst>),
 }
 
 /// One operation of a program.
@@ -195,6 +201,15 @@ impl Program {
         }
         self.fetches.iter_mut().for_each(|r| r.inst = new_id[r.inst.index()]);
         self.targets.iter_mut().for_each(|t| *t = new_id[t.index()]);
+    }
+
+    /// The programs of the bodies inside, at any depth of this program's own operations.
+    pub fn bodies_mut(&mut self) -> impl Iterator<Item = &mut Program> {
+        self.insts.iter_mut().flat_map(|inst| match &mut inst.kind {
+            Kind::Loop(inner) => inner.programs_mut().collect::<Vec<_>>(),
+            Kind::If(inner) => vec![&mut inner.then, &mut inner.orelse],
+            _ => vec![],
+        })
     }
 
     /// Makes every use of `from` a use of `to(from)`, where that is `Some`.

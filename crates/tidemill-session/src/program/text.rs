@@ -47,6 +47,8 @@ impl fmt::Display for Kind {
             Kind::Read(i) => write!(f, "Read {i}"),
             Kind::Copy => write!(f, "Copy"),
             Kind::Op(op) => write!(f, "{}{}", op.name(), Attrs(op.attrs())),
+            Kind::Loop(inner) => write!(f, "Loop{}", Attrs(tidemill_core::Attributes::to_attrs(&inner.op))),
+            Kind::If(_) => write!(f, "If"),
         }
     }
 }
@@ -64,7 +66,19 @@ pub(crate) fn write_inst(f: &mut fmt::Formatter<'_>, id: InstId, inst: &Inst) ->
     }
     write!(f, " : ")?;
     comma(f, &inst.outputs)?;
-    writeln!(f, "  \"{}\"", inst.name)
+    writeln!(f, "  \"{}\"", inst.name)?;
+    let bodies: Vec<(&str, &Program)> = match &inst.kind {
+        Kind::Loop(inner) => inner.cond.iter().map(|c| ("while", c)).chain([("do", &inner.body)]).collect(),
+        Kind::If(inner) => vec![("then", &inner.then), ("else", &inner.orelse)],
+        _ => vec![],
+    };
+    for (what, body) in bodies {
+        writeln!(f, "  {what}")?;
+        for line in body.to_string().lines() {
+            writeln!(f, "    {line}")?;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Program {

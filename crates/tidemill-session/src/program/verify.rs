@@ -2,12 +2,13 @@
 //!
 //! 1. operands, `after`s, fetches and targets name operations that exist, and outputs that those have;
 //! 2. operands and `after`s stand before the operation that names them;
-//! 3. feeds and variables are numbered as the program's lists, and a feed's type is fully known;
+//! 3. feeds and variables are numbered as the program's lists;
 //! 4. a constant's type is its value's;
 //! 5. a read takes one reference to its variable and gives a value of its type; a copy keeps its operand's type;
 //! 6. an op's operands satisfy its signature, and its output types agree with its shape rule;
 //! 7. an op says which variable each reference that it takes refers to, and no variable twice;
-//! 8. no fetched value is a reference.
+//! 8. no fetched value is a reference;
+//! 9. the bodies of loops and conditionals are well formed, and give as many results as the operation has.
 //!
 //! It is checked after every pass in debug builds.
 
@@ -69,8 +70,8 @@ impl Program {
                     return Err(format!("there is no feed {i}"));
                 }
                 match &inst.outputs[..] {
-                    [ty] if ty.shape.is_fully_known() && !ty.is_ref => Ok(()),
-                    other => Err(format!("a feed has one fully known type, not {other:?}")),
+                    [ty] if !ty.is_ref => Ok(()),
+                    other => Err(format!("a feed has one type, of a value, not {other:?}")),
                 }
             }
             Kind::Constant(value) => single(&TensorType::new(value.dtype(), value.shape())),
@@ -80,6 +81,28 @@ impl Program {
                 [r] if r.is_ref => single(&TensorType::new(r.dtype, r.shape.clone())),
                 _ => Err("a read takes one reference".into()),
             },
+            Kind::Loop(inner) => {
+                inner.body.verify().map_err(|e| e.to_string())?;
+                inner.cond.iter().try_for_each(Program::verify).map_err(|e| e.to_string())?;
+                let layout = inner.op.layout();
+                if inputs.len() != layout.end {
+                    return Err(format!("it takes {} operands, not {}", layout.end, inputs.len()));
+                }
+                if inst.outputs.len() != inner.op.carries + layout.ys + 1
+                    || inner.body.fetches.len() != inner.op.carries + layout.ys
+                {
+                    return Err("its results are not the carries, ys and count of its body".into());
+                }
+                Ok(())
+            }
+            Kind::If(inner) => {
+                inner.then.verify().and_then(|()| inner.orelse.verify()).map_err(|e| e.to_string())?;
+                let results = [inner.then.fetches.len(), inner.orelse.fetches.len()];
+                if results != [inst.outputs.len(); 2] {
+                    return Err(format!("its branches give {results:?} results, not {}", inst.outputs.len()));
+                }
+                Ok(())
+            }
             Kind::Copy => match &inputs[..] {
                 [value] if !value.is_ref => single(value),
                 _ => Err("a copy takes one value".into()),

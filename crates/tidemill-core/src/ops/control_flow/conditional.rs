@@ -1,0 +1,75 @@
+//! Functions that choose.
+
+use tidemill_tensor::DType;
+
+use super::loops::close;
+use super::{If, Nest};
+use crate::error::{Error, Origin, Result, or_panic};
+use crate::handle::Tensor;
+
+/// `true_fn()` if the scalar bool `pred` is true, else `false_fn()`; only the branch taken runs. TensorFlow: `tf.cond`.
+///
+/// Both may use tensors from outside. They give the same structure, with the same dtypes; dimensions that differ become unknown.
+///
+/// ```
+/// use tidemill_core::{DType, Graph, ops};
+/// let g = Graph::new();
+/// let x = g.placeholder(DType::F32, ());
+/// let y = ops::cond(x.gt(0.0), || ops::sqrt(x), || -x);
+/// assert_eq!(y.ty().to_string(), "f32[]");
+/// ```
+///
+/// # Panics
+/// When `pred` is no scalar bool, or the branches differ in structure or dtype.
+#[track_caller]
+pub fn cond<N: Nest>(
+    pred: impl Into<Tensor>,
+    true_fn: impl FnOnce() -> N,
+    false_fn: impl FnOnce() -> N,
+) -> N {
+    let origin = Origin::here();
+    let pred = pred.into();
+    let graph = pred.graph();
+    let build = || -> Result<N> {
+        if pred.dtype() != DType::Bool {
+            return Err(Error::invalid(format!("the predicate of a conditional must be a bool, not {}", pred.ty())));
+        }
+        let mut structure = None;
+        let then = graph.build_region(&[], None, |_| {
+            let nest = true_fn();
+            let results = nest.flatten();
+            structure = Some(nest);
+            Ok(results)
+        })?;
+        let orelse = graph.build_region(&[], None, |_| Ok(false_fn().flatten()))?;
+        if then.results.len() != orelse.results.len() {
+            return Err(Error::invalid(format!(
+                "one branch gives {} tensors, the other {}",
+                then.results.len(),
+                orelse.results.len()
+            )));
+        }
+        let waits: Vec<_> = then.controls.iter().chain(&orelse.controls).copied().collect();
+        let ((then, a), (orelse, b)) = (close(&graph, &then), close(&graph, &orelse));
+        let captures: Vec<Tensor> = a.iter().chain(&b).map(|o| graph.handle(*o)).collect();
+        let builder = graph.op(If { then, orelse }).name("cond").input(pred).inputs(&captures).origin(origin.clone());
+        let made = waits.iter().fold(builder, |b, c| b.control(graph.operation_of(*c))).try_build()?;
+        match structure {
+            Some(nest) => Ok(nest.rebuild(&mut made.outputs().into_iter())),
+            None => Err(Error::internal("the branch of a conditional was not built")),
+        }
+    };
+    or_panic(build().map_err(|e| e.with_origin(origin.clone())))
+}
+
+/// The first function whose predicate is true, or `default`. TensorFlow: `tf.case`.
+#[track_caller]
+pub fn case<N: Nest>(pairs: Vec<(Tensor, Box<dyn FnOnce() -> N>)>, default: impl FnOnce() -> N + 'static) -> N {
+    let mut rest: Box<dyn FnOnce() -> N> = Box::new(default);
+    for (pred, f) in pairs.into_iter().rev() {
+        let otherwise = rest;
+        rest = Box::new(move || cond(pred, f, otherwise));
+    }
+    rest()
+}
+

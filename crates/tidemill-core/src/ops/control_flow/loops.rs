@@ -1,0 +1,278 @@
+//! Functions that loop.
+
+use tidemill_tensor::{DType, PartialShape};
+
+use super::{Body, Loop, Nest};
+use crate::error::{Error, Origin, Result, or_panic};
+use crate::graph::{Built, Graph};
+use crate::handle::{Operation, Tensor};
+use crate::ids::{NodeId, Output};
+use crate::infer::TensorType;
+
+/// Repeats `body` on the loop variables as long as `cond` holds, and returns their last values. TensorFlow: `tf.while_loop`.
+///
+/// Both closures may use tensors from outside. A loop variable keeps its dtype and shape; [`While`] has shape invariants and a limit
+/// on the number of turns.
+///
+/// ```
+/// use tidemill_core::{DType, Graph, ops};
+/// let g = Graph::new();
+/// let (i, x) = (g.constant(0i32), g.placeholder(DType::F32, [3]));
+/// let (_, doubled) = ops::while_loop(|(i, _)| i.lt(4), |(i, x)| (i + 1, x * 2.0), (i, x));
+/// assert_eq!(doubled.shape().to_string(), "[3]");
+/// ```
+///
+/// # Panics
+/// When a loop variable changes its dtype or shape, the condition is no scalar bool, or there are no loop variables.
+#[track_caller]
+pub fn while_loop<N: Nest>(cond: impl FnOnce(N) -> Tensor, body: impl FnOnce(N) -> N, loop_vars: N) -> N {
+    While::new(loop_vars).run(cond, body)
+}
+
+/// [`while_loop`] with options.
+#[derive(Debug, Clone)]
+#[must_use = "call .run(cond, body)"]
+pub struct While<N> {
+    vars: N,
+    invariants: Vec<Option<PartialShape>>,
+    maximum: Option<Tensor>,
+}
+
+impl<N: Nest> While<N> {
+    /// A loop over these variables.
+    pub fn new(loop_vars: N) -> While<N> {
+        While { vars: loop_vars, invariants: vec![], maximum: None }
+    }
+
+    /// For each tensor of the loop variables, from left to right, a shape that it keeps in every turn; `None` for its first shape.
+    pub fn shape_invariants(mut self, invariants: impl IntoIterator<Item = Option<PartialShape>>) -> Self {
+        self.invariants = invariants.into_iter().collect();
+        self
+    }
+
+    /// The loop ends after so many turns, even if the condition holds.
+    pub fn maximum_iterations(mut self, limit: impl Into<Tensor>) -> Self {
+        self.maximum = Some(limit.into());
+        self
+    }
+
+    /// Builds the loop.
+    ///
+    /// # Panics
+    /// As [`while_loop`].
+    #[track_caller]
+    pub fn run(self, cond: impl FnOnce(N) -> Tensor, body: impl FnOnce(N) -> N) -> N {
+        let origin = Origin::here();
+        let starts = self.vars.flatten();
+        let graph = crate::graph::graph_of(&starts);
+        let build = || -> Result<N> {
+            let types: Vec<TensorType> = starts
+                .iter()
+                .enumerate()
+                .map(|(i, t)| {
+                    let ty = t.ty();
+                    let shape = self.invariants.get(i).cloned().flatten().unwrap_or(ty.shape);
+                    TensorType::new(ty.dtype, shape)
+                })
+                .collect();
+            let nest = |tensors: &[Tensor]| self.vars.rebuild(&mut tensors.iter().copied());
+            let condition = graph.build_region(&types, None, |vars| {
+                let go_on = cond(nest(vars));
+                let ty = go_on.ty();
+                if ty.dtype != DType::Bool || !ty.shape.is_compatible_with(&PartialShape::scalar()) {
+                    return Err(Error::invalid(format!("the condition of a loop must be a scalar bool, not {ty}")));
+                }
+                Ok(vec![go_on])
+            })?;
+            let step = graph.build_region(&types, None, |vars| {
+                let next = body(nest(vars)).flatten();
+                check_carries(&next, &types)?;
+                Ok(next)
+            })?;
+            let made = LoopParts {
+                trip: self.maximum,
+                reverse: false,
+                carries: starts.clone(),
+                xs: vec![],
+                cond: Some(condition),
+                body: step,
+                name: "while",
+            }
+            .build(&graph, origin.clone())?;
+            Ok(self.vars.rebuild(&mut made.outputs().into_iter()))
+        };
+        or_panic(build().map_err(|e| e.with_origin(origin.clone())))
+    }
+}
+
+/// A loop variable must come out of a turn as it went in.
+fn check_carries(next: &[Tensor], types: &[TensorType]) -> Result<()> {
+    if next.len() != types.len() {
+        return Err(Error::invalid(format!(
+            "the body gives {} loop variables, but takes {}",
+            next.len(),
+            types.len()
+        )));
+    }
+    for (i, (next, ty)) in next.iter().zip(types).enumerate() {
+        let have = next.ty();
+        if have.dtype != ty.dtype || !covers(&ty.shape, &have.shape) {
+            return Err(Error::invalid(format!("loop variable {i} goes into a turn as {ty}, and comes out as {have}"))
+                .with_help("keep dtype and shape, or give the loop a shape invariant that covers both"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether everything that `wide` promises holds for `narrow` too.
+fn covers(wide: &PartialShape, narrow: &PartialShape) -> bool {
+    match (wide.dims(), narrow.dims()) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(wide), Some(narrow)) => {
+            wide.len() == narrow.len() && wide.iter().zip(narrow).all(|(w, n)| w.is_none() || w == n)
+        }
+    }
+}
+
+/// What a [`Loop`] is made of.
+pub(crate) struct LoopParts {
+    pub(crate) trip: Option<Tensor>,
+    pub(crate) reverse: bool,
+    pub(crate) carries: Vec<Tensor>,
+    pub(crate) xs: Vec<Tensor>,
+    pub(crate) cond: Option<Built>,
+    pub(crate) body: Built,
+    pub(crate) name: &'static str,
+}
+
+impl LoopParts {
+    /// Adds the loop to the current region.
+    pub(crate) fn build(self, graph: &Graph, origin: Origin) -> Result<Operation> {
+        let (cond, cond_captures) = match &self.cond {
+            Some(built) => {
+                let (body, captures) = close(graph, built);
+                (Some(body), captures)
+            }
+            None => (None, vec![]),
+        };
+        let (body, body_captures) = close(graph, &self.body);
+        let op = Loop {
+            trip: self.trip.is_some(),
+            reverse: self.reverse,
+            carries: self.carries.len(),
+            xs: self.xs.len(),
+            cond,
+            body,
+        };
+        let mut operands: Vec<Tensor> = self.trip.into_iter().collect();
+        operands.extend(self.carries);
+        operands.extend(self.xs);
+        operands.extend(cond_captures.iter().chain(&body_captures).map(|o| graph.handle(*o)));
+        let waits = self.cond.iter().chain([&self.body]).flat_map(|b| b.controls.iter());
+        let builder = graph.op(op).name(self.name).inputs(&operands).origin(origin);
+        waits.fold(builder, |b, c| b.control(graph.operation_of(*c))).try_build()
+    }
+}
+
+/// The body of a built region, its parameters being the declared ones and then the captures; and what is captured.
+pub(crate) fn close(graph: &Graph, built: &Built) -> (Body, Vec<Output>) {
+    let params: Vec<NodeId> = built.params.iter().copied().chain(built.captures.iter().map(|c| c.param)).collect();
+    let body = graph.body(built, params, built.results.clone());
+    (body, built.captures.iter().map(|c| c.outer).collect())
+}
+
+/// How a [`scan`] goes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScanOptions {
+    /// From the last slice to the first; results stand at the place of their slice.
+    pub reverse: bool,
+}
+
+/// Walks along axis 0 of `xs`: each turn `f` gets the carry and one slice of `xs`, and gives the next carry and a result. Returns the last
+/// carry, and the results stacked along axis 0. With the slices known to be so many, unrolling is never needed: one [`Loop`].
+///
+/// ```
+/// use tidemill_core::{DType, Graph, ops};
+/// let g = Graph::new();
+/// let xs = g.placeholder(DType::F32, [10, 3]);
+/// let zero = g.zeros(DType::F32, [3]);
+/// let (total, sums) = ops::scan(|sum, x| (sum + x, sum + x), zero, xs, Default::default());
+/// assert_eq!(sums.shape().to_string(), "[10,3]");
+/// assert_eq!(total.shape().to_string(), "[3]");
+/// ```
+///
+/// # Panics
+/// When the carry changes its dtype or shape, or the xs differ in length.
+#[track_caller]
+pub fn scan<C: Nest, X: Nest, Y: Nest>(
+    f: impl FnOnce(C, X) -> (C, Y),
+    init: C,
+    xs: X,
+    options: ScanOptions,
+) -> (C, Y) {
+    let origin = Origin::here();
+    let (carries, slices) = (init.flatten(), xs.flatten());
+    let all: Vec<Tensor> = slices.iter().chain(&carries).copied().collect();
+    let graph = crate::graph::graph_of(&all);
+    let build = || -> Result<(C, Y)> {
+        let carry_types: Vec<TensorType> = carries.iter().map(|t| t.ty()).map(|t| TensorType::new(t.dtype, t.shape)).collect();
+        let mut types = carry_types.clone();
+        for x in &slices {
+            let ty = x.ty();
+            let rest = match ty.shape.dims() {
+                Some([]) => return Err(Error::invalid("a scalar cannot be taken apart along axis 0")),
+                Some([_, rest @ ..]) => PartialShape::from(rest),
+                None => PartialShape::unknown(),
+            };
+            types.push(TensorType::new(ty.dtype, rest));
+        }
+        let mut shape_of_y = None;
+        let body = graph.build_region(&types, None, |params| {
+            let mut tensors = params.iter().copied();
+            let (carry, x) = (init.rebuild(&mut tensors), xs.rebuild(&mut tensors));
+            let (next, y) = f(carry, x);
+            let mut results = next.flatten();
+            check_carries(&results, &carry_types)?;
+            results.extend(y.flatten());
+            shape_of_y = Some(y);
+            Ok(results)
+        })?;
+        let parts = LoopParts {
+            trip: None,
+            reverse: options.reverse,
+            carries: carries.clone(),
+            xs: slices.clone(),
+            cond: None,
+            body,
+            name: "scan",
+        };
+        let made = parts.build(&graph, origin.clone())?;
+        let mut outputs = made.outputs().into_iter();
+        let last = init.rebuild(&mut outputs);
+        match shape_of_y {
+            Some(y) => Ok((last, y.rebuild(&mut outputs))),
+            None => Err(Error::internal("the body of a scan was not built")),
+        }
+    };
+    or_panic(build().map_err(|e| e.with_origin(origin.clone())))
+}
+
+/// `f` of each slice of `elems` along axis 0, stacked. TensorFlow: `tf.map_fn`.
+#[track_caller]
+pub fn map_fn<X: Nest, Y: Nest>(f: impl FnOnce(X) -> Y, elems: X) -> Y {
+    scan(|(), x| ((), f(x)), (), elems, ScanOptions::default()).1
+}
+
+/// `f(.. f(f(init, elems[0]), elems[1]) ..)`. TensorFlow: `tf.foldl`.
+#[track_caller]
+pub fn foldl<C: Nest, X: Nest>(f: impl FnOnce(C, X) -> C, elems: X, init: C) -> C {
+    scan(|carry, x| (f(carry, x), ()), init, elems, ScanOptions::default()).0
+}
+
+/// [`foldl`] from the last slice to the first. TensorFlow: `tf.foldr`.
+#[track_caller]
+pub fn foldr<C: Nest, X: Nest>(f: impl FnOnce(C, X) -> C, elems: X, init: C) -> C {
+    scan(|carry, x| (f(carry, x), ()), init, elems, ScanOptions { reverse: true }).0
+}
+

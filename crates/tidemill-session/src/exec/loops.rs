@@ -1,0 +1,408 @@
+//! Loops and conditionals at run time.
+//!
+//! A loop whose types are all known passes *buffers*: a carry has two, so that a turn reads one while its results go to the other;
+//! slices of the xs are read where they lie, and ys are written where they belong. A loop whose shapes change from turn to turn passes
+//! values.
+
+use aligned_vec::{AVec, ConstAlign};
+use smallvec::SmallVec;
+use tidemill_core::{Error, Result, Shape, Value};
+
+use super::dynamic::store;
+use super::{Frame, RunCx, run_steps, shape_now};
+use crate::kernels::args::RawBuf;
+use crate::plan::{LoopStep, Place, Plan, PlanStep, SubPlan};
+
+/// A buffer of its own.
+type Buffer = AVec<u8, ConstAlign<64>>;
+
+pub(super) fn run_if(
+    plan: &Plan,
+    step: &PlanStep,
+    branches: &[SubPlan; 2],
+    frame: &mut Frame,
+    cx: &RunCx,
+) -> Result<()> {
+    let taken = operand(plan, step, frame, 0)?.to_scalar::<bool>()?;
+    let (then, orelse) = (&branches[0], &branches[1]);
+    let (branch, first) = if taken { (then, 1) } else { (orelse, 1 + then.plan.num_feeds) };
+    let feeds: Vec<Value> =
+        (first..first + branch.plan.num_feeds).map(|i| operand(plan, step, frame, i)).collect::<Result<_>>()?;
+    let results = branch.run_values(&feeds, cx)?;
+    let declared = &step.types[step.num_inputs..];
+    for ((slot, value), ty) in step.outputs().iter().zip(results).zip(declared) {
+        store(plan, *slot as usize, value, ty, frame)?;
+    }
+    Ok(())
+}
+
+pub(super) fn run_loop(
+    plan: &Plan,
+    step: &PlanStep,
+    inner: &LoopStep,
+    frame: &mut Frame,
+    cx: &RunCx,
+) -> Result<()> {
+    let limit = turns(plan, step, inner, frame)?;
+    if inner.is_static {
+        with_buffers(plan, step, inner, limit, frame, cx)
+    } else {
+        with_values(plan, step, inner, limit, frame, cx)
+    }
+}
+
+/// The value of operand `i`.
+fn operand(plan: &Plan, step: &PlanStep, frame: &Frame, i: usize) -> Result<Value> {
+    let slot = step.inputs()[i] as usize;
+    let shape = shape_now(plan, frame, slot, &step.types[i])
+        .ok_or_else(|| Error::internal("an operand's shape is not known even now"))?;
+    frame.value(plan, slot, &shape)
+}
+
+/// How many turns there may be: the trip count, or the number of slices; `None` when only the condition ends the loop.
+fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Result<Option<usize>> {
+    let trip = match inner.trip {
+        true => {
+            let count = operand(plan, step, frame, 0)?.cast(tidemill_core::DType::I64).to_scalar::<i64>()?;
+            Some(usize::try_from(count).unwrap_or(0))
+        }
+        false => None,
+    };
+    let mut limit = trip;
+    for i in inner.layout.xs..inner.layout.cond_captures {
+        let slot = step.inputs()[i] as usize;
+        let shape = shape_now(plan, frame, slot, &step.types[i]);
+        let slices = shape.as_ref().and_then(|s| s.first().copied());
+        let slices = slices.ok_or_else(|| Error::invalid("a scalar cannot be taken apart along axis 0"))?;
+        match limit {
+            Some(n) if n != slices => {
+                return Err(Error::invalid(format!("the loop has {n} turns, but an input has {slices} slices")));
+            }
+            _ => limit = Some(slices),
+        }
+    }
+    Ok(limit)
+}
+
+impl SubPlan {
+    /// Runs the plan on values.
+    fn run_values(&self, feeds: &[Value], cx: &RunCx) -> Result<SmallVec<[Value; 4]>> {
+        let mut frame = self.frames.take(&self.plan)?;
+        frame.bind_feeds(&self.plan, feeds);
+        let outcome = run_steps(&self.plan, &mut 0, &mut frame, &mut [], cx);
+        let results =
+            outcome.and_then(|()| self.plan.fetches.iter().map(|f| frame.fetch(&self.plan, f)).collect());
+        self.frames.give_back(&self.plan, frame);
+        results
+    }
+
+    /// Runs the plan on buffers; the results are then where [`result`] says.
+    ///
+    /// # Safety
+    /// The buffers are of the types that the plan declares for its feeds, and live until the next run of this frame.
+    unsafe fn run_buffers(&self, frame: &mut Frame, feeds: &[RawBuf], cx: &RunCx) -> Result<()> {
+        // SAFETY: as promised by the caller.
+        unsafe { frame.bind_buffers(&self.plan, feeds) };
+        run_steps(&self.plan, &mut 0, frame, &mut [], cx)
+    }
+}
+
+/// Where result `i` of a plan that has just run is.
+fn result(plan: &Plan, frame: &Frame, i: usize) -> RawBuf {
+    frame.table[plan.fetches[i].slot.index()]
+}
+
+/// Copies a buffer.
+///
+/// # Safety
+/// `to` is valid for the bytes of `from`, and they do not overlap.
+unsafe fn copy(from: RawBuf, to: *mut u8) {
+    // SAFETY: as promised by the caller.
+    unsafe { std::ptr::copy_nonoverlapping(from.ptr, to, from.bytes) }
+}
+
+/// Frames that go back to their pools however the loop ends.
+struct Frames<'a> {
+    inner: &'a LoopStep,
+    body: Option<Frame>,
+    cond: Option<Frame>,
+}
+
+impl<'a> Frames<'a> {
+    fn take(inner: &'a LoopStep) -> Result<Frames<'a>> {
+        let body = Some(inner.body.frames.take(&inner.body.plan)?);
+        let cond = inner.cond.as_ref().map(|c| c.frames.take(&c.plan)).transpose()?;
+        Ok(Frames { inner, body, cond })
+    }
+}
+
+impl Drop for Frames<'_> {
+    fn drop(&mut self) {
+        if let Some(frame) = self.body.take() {
+            self.inner.body.frames.give_back(&self.inner.body.plan, frame);
+        }
+        if let (Some(frame), Some(cond)) = (self.cond.take(), &self.inner.cond) {
+            cond.frames.give_back(&cond.plan, frame);
+        }
+    }
+}
+
+/// Where the ys of a loop are collected: as many slices as there will be turns, or as there have been.
+enum Stack {
+    /// In the output's own place.
+    Placed(RawBuf),
+    /// In a buffer that grows.
+    Growing(Vec<u8>),
+}
+
+fn with_buffers(
+    plan: &Plan,
+    step: &PlanStep,
+    inner: &LoopStep,
+    limit: Option<usize>,
+    outer: &mut Frame,
+    cx: &RunCx,
+) -> Result<()> {
+    let layout = inner.layout;
+    let carries = layout.xs - layout.carries;
+    let sizes: Vec<usize> = inner
+        .results
+        .iter()
+        .chain(&inner.slices)
+        .map(|ty| {
+            let bytes = ty.shape.as_known().and_then(|s| s.num_bytes(ty.dtype));
+            bytes.ok_or_else(|| Error::invalid(format!("a {ty} is too large")))
+        })
+        .collect::<Result<_>>()?;
+    let (result_sizes, slice_sizes) = sizes.split_at(inner.results.len());
+    // A loop with a condition may end early, so only without one the ys can go straight to their place.
+    let known = limit.filter(|_| inner.cond.is_none());
+    let mut stacks: Vec<Stack> = vec![];
+    for (y, bytes) in result_sizes[carries..].iter().enumerate() {
+        let slot = step.outputs()[carries + y] as usize;
+        stacks.push(match (known, &plan.slots[slot].place) {
+            (Some(n), Place::Arena(_)) if outer.table[slot].bytes == n.saturating_mul(*bytes) => {
+                Stack::Placed(outer.table[slot])
+            }
+            _ => Stack::Growing(Vec::new()),
+        });
+    }
+    let mut buffers: Vec<[Buffer; 2]> = vec![];
+    for bytes in &result_sizes[..carries] {
+        let mut pair = [Buffer::new(64), Buffer::new(64)];
+        pair.iter_mut().for_each(|b| b.resize(*bytes, 0));
+        buffers.push(pair);
+    }
+
+    let mut frames = Frames::take(inner)?;
+    let input = |frame: &Frame, i: usize| frame.table[step.inputs()[i] as usize];
+    let mut feeds: SmallVec<[RawBuf; 16]> = (layout.carries..layout.cond_captures)
+        .chain(layout.body_captures..layout.end)
+        .map(|i| input(outer, i))
+        .collect();
+    let mut cond_feeds: SmallVec<[RawBuf; 8]> = (layout.carries..layout.xs)
+        .chain(layout.cond_captures..layout.body_captures)
+        .map(|i| input(outer, i))
+        .collect();
+    check_feeds(&inner.body.plan, &feeds, carries..carries + slice_sizes.len())?;
+    if let Some(cond) = &inner.cond {
+        check_feeds(&cond.plan, &cond_feeds, 0..0)?;
+    }
+    let slices: SmallVec<[RawBuf; 8]> = (layout.xs..layout.cond_captures).map(|i| input(outer, i)).collect();
+    let mut turn = 0;
+    while limit.is_none_or(|n| turn < n) {
+        cx.check_stop()?;
+        if let (Some(cond), Some(frame)) = (&inner.cond, &mut frames.cond) {
+            cond_feeds[..carries].copy_from_slice(&feeds[..carries]);
+            // SAFETY: carries and captures have the types that specialising gave the parameters, and live as long as this run.
+            unsafe { cond.run_buffers(frame, &cond_feeds, cx)? };
+            let go_on = result(&cond.plan, frame, 0);
+            // SAFETY: the condition's result is one valid bool.
+            if !unsafe { go_on.ptr.cast::<bool>().read() } {
+                break;
+            }
+        }
+        let at = match limit {
+            Some(n) if inner.reverse => n - 1 - turn,
+            _ => turn,
+        };
+        for (x, (slice, bytes)) in slices.iter().zip(slice_sizes).enumerate() {
+            // SAFETY: `turns` checked that every input has as many slices as there are turns.
+            feeds[carries + x] = RawBuf { ptr: unsafe { slice.ptr.add(at * bytes) }, bytes: *bytes, ..*slice };
+        }
+        let Some(frame) = &mut frames.body else { break };
+        // SAFETY: as for the condition; slices are of the parameters' types.
+        unsafe { inner.body.run_buffers(frame, &feeds, cx)? };
+        for (c, pair) in buffers.iter_mut().enumerate() {
+            let from = result(&inner.body.plan, frame, c);
+            let to = &mut pair[turn % 2];
+            // SAFETY: the buffer has the carry's size; the turn read its carries from the other buffer of each pair, so what it gives
+            // lies elsewhere, in its own frame, or in another pair's buffer of the other parity.
+            unsafe { copy(from, to.as_mut_ptr()) };
+        }
+        for (c, pair) in buffers.iter_mut().enumerate() {
+            feeds[c] = RawBuf { ptr: pair[turn % 2].as_mut_ptr(), bytes: result_sizes[c], dtype: inner.results[c].dtype };
+        }
+        for (y, stack) in stacks.iter_mut().enumerate() {
+            let from = result(&inner.body.plan, frame, carries + y);
+            match stack {
+                // SAFETY: the place holds one slice for each turn, and is nobody else's while the loop runs.
+                Stack::Placed(place) => unsafe { copy(from, place.ptr.add(at * from.bytes)) },
+                // SAFETY: a result is valid for its bytes until the frame runs again.
+                Stack::Growing(bytes) => {
+                    bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(from.ptr, from.bytes) });
+                }
+            }
+        }
+        turn += 1;
+    }
+
+    let declared = &step.types[step.num_inputs..];
+    for c in 0..carries {
+        let shape = inner.results[c].shape.as_known().unwrap_or_default();
+        let last = feeds[c];
+        // SAFETY: the operand, or the buffer of the last turn; both live here.
+        let bytes = unsafe { std::slice::from_raw_parts(last.ptr, last.bytes) };
+        give(plan, step, c, bytes, shape, outer)?;
+    }
+    for (y, stack) in stacks.into_iter().enumerate() {
+        let Stack::Growing(mut bytes) = stack else { continue };
+        let ty = &inner.results[carries + y];
+        let element = ty.shape.as_known().unwrap_or_default();
+        let shape: Shape = [turn].into_iter().chain(element.iter().copied()).collect();
+        if inner.reverse {
+            reverse_slices(&mut bytes, result_sizes[carries + y]);
+        }
+        let value = Value::from_bytes(ty.dtype, shape, &bytes)?;
+        store(plan, step.outputs()[carries + y] as usize, value, &declared[carries + y], outer)?;
+    }
+    count(plan, step, turn, outer)
+}
+
+/// What is passed in must be of the types that the plan was compiled for; `except` those that each turn sets.
+fn check_feeds(plan: &Plan, feeds: &[RawBuf], except: std::ops::Range<usize>) -> Result<()> {
+    for slot in &plan.slots {
+        if let Place::Feed(i) = slot.place
+            && !except.contains(&i)
+            && slot.bytes() != Some(feeds[i].bytes)
+        {
+            return Err(Error::invalid(format!(
+                "the body of the loop takes a {}, but is given {} bytes",
+                slot.ty, feeds[i].bytes
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Puts bytes into output `i`.
+fn give(plan: &Plan, step: &PlanStep, i: usize, bytes: &[u8], shape: Shape, frame: &mut Frame) -> Result<()> {
+    let slot = step.outputs()[i] as usize;
+    let ty = &step.types[step.num_inputs + i];
+    match plan.slots[slot].place {
+        Place::Arena(_) if frame.table[slot].bytes == bytes.len() => {
+            // SAFETY: the slot is as long as `bytes`, which lie in an operand or a loop's own buffer.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), frame.table[slot].ptr, bytes.len()) };
+            Ok(())
+        }
+        _ => store(plan, slot, Value::from_bytes(ty.dtype, shape, bytes)?, ty, frame),
+    }
+}
+
+/// The last output: how many turns there were.
+fn count(plan: &Plan, step: &PlanStep, turns: usize, frame: &mut Frame) -> Result<()> {
+    let i = step.outputs().len() - 1;
+    let turns = i32::try_from(turns).unwrap_or(i32::MAX);
+    give(plan, step, i, &turns.to_ne_bytes(), Shape::scalar(), frame)
+}
+
+fn reverse_slices(bytes: &mut Vec<u8>, size: usize) {
+    if size > 0 {
+        let reversed = bytes.chunks_exact(size).rev().flatten().copied().collect();
+        *bytes = reversed;
+    }
+}
+
+fn with_values(
+    plan: &Plan,
+    step: &PlanStep,
+    inner: &LoopStep,
+    limit: Option<usize>,
+    outer: &mut Frame,
+    cx: &RunCx,
+) -> Result<()> {
+    let layout = inner.layout;
+    let count_carries = layout.xs - layout.carries;
+    let all = |range: std::ops::Range<usize>| -> Result<Vec<Value>> {
+        range.map(|i| operand(plan, step, outer, i)).collect()
+    };
+    let mut carries = all(layout.carries..layout.xs)?;
+    let xs = all(layout.xs..layout.cond_captures)?;
+    let cond_captures = all(layout.cond_captures..layout.body_captures)?;
+    let captures = all(layout.body_captures..layout.end)?;
+    let mut ys: Vec<Vec<Value>> = vec![vec![]; layout.ys];
+    let mut turn = 0;
+    while limit.is_none_or(|n| turn < n) {
+        cx.check_stop()?;
+        if let Some(cond) = &inner.cond {
+            let feeds: Vec<Value> = carries.iter().chain(&cond_captures).cloned().collect();
+            if !cond.run_values(&feeds, cx)?[0].to_scalar::<bool>()? {
+                break;
+            }
+        }
+        let at = match limit {
+            Some(n) if inner.reverse => n - 1 - turn,
+            _ => turn,
+        };
+        let mut feeds = std::mem::take(&mut carries);
+        for x in &xs {
+            feeds.push(slice(x, at)?);
+        }
+        feeds.extend(captures.iter().cloned());
+        let mut results = inner.body.run_values(&feeds, cx)?.into_iter();
+        carries = results.by_ref().take(count_carries).collect();
+        ys.iter_mut().zip(results).for_each(|(stack, y)| stack.push(y));
+        turn += 1;
+    }
+    let declared = &step.types[step.num_inputs..];
+    for (i, value) in carries.into_iter().enumerate() {
+        store(plan, step.outputs()[i] as usize, value, &declared[i], outer)?;
+    }
+    for (y, mut slices) in ys.into_iter().enumerate() {
+        if inner.reverse {
+            slices.reverse();
+        }
+        let i = count_carries + y;
+        let value = stack(&slices, &inner.results[i])?;
+        store(plan, step.outputs()[i] as usize, value, &declared[i], outer)?;
+    }
+    count(plan, step, turn, outer)
+}
+
+/// Slice `at` along axis 0.
+fn slice(value: &Value, at: usize) -> Result<Value> {
+    let rest: Shape = value.shape().iter().skip(1).copied().collect();
+    let bytes = rest.num_bytes(value.dtype()).unwrap_or(0);
+    Ok(Value::from_bytes(value.dtype(), rest, &value.bytes()[at * bytes..(at + 1) * bytes])?)
+}
+
+/// The slices along a new axis 0; they must be of one shape.
+fn stack(slices: &[Value], ty: &tidemill_core::TensorType) -> Result<Value> {
+    let element = match slices.first() {
+        Some(first) => first.shape().clone(),
+        // No turn has told; unknown dimensions of nothing are nothing.
+        None => match ty.shape.dims() {
+            Some(dims) => dims.iter().map(|d| d.unwrap_or(0)).collect(),
+            None => Shape::scalar(),
+        },
+    };
+    if let Some(other) = slices.iter().find(|v| *v.shape() != element) {
+        return Err(Error::invalid(format!(
+            "a loop stacks results of one shape, but one turn gives {element} and another {}",
+            other.shape()
+        )));
+    }
+    let bytes: Vec<u8> = slices.iter().flat_map(|v| v.bytes().iter().copied()).collect();
+    let shape: Shape = [slices.len()].into_iter().chain(element.iter().copied()).collect();
+    Ok(Value::from_bytes(ty.dtype, shape, &bytes)?)
+}
