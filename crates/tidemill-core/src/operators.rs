@@ -55,7 +55,7 @@ operator! {
     Sub sub sub;
     Mul mul mul;
     Div div div;
-    Rem rem floormod;
+    Rem rem modulo;
 }
 
 impl Neg for Tensor {

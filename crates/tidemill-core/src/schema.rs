@@ -9,7 +9,7 @@
 //! | `xs: N*T` | any number of tensors of one dtype |
 //! | `xs: *` | any number of tensors of any dtypes |
 //! | `ref: &T` | a variable's reference |
-//! | `where T: Float, I: i32\|i64` | what a type variable may be: a class (`Any Num Float Int`), or a list of dtypes |
+//! | `where T: Float, I: i32\|i64` | what a type variable may be: a class (`Any Num Float Int Signed`), or a list of dtypes |
 
 use smallvec::SmallVec;
 use tidemill_tensor::DType;
@@ -259,6 +259,7 @@ fn dtype_class(class: &str) -> Result<Vec<DType>, String> {
         "Num" => keep(|d| d.is_numeric()),
         "Float" => keep(|d| d.is_float()),
         "Int" => keep(|d| d.is_integer()),
+        "Signed" => keep(|d| d.is_signed()),
         list => list
             .split('|')
             .map(|d| d.trim().parse::<DType>().map_err(|_| format!("unknown class or dtype `{d}`")))

@@ -1,163 +1,202 @@
-//! Elementwise arithmetic.
+//! Elementwise arithmetic of two operands, which broadcast: sizes are equal, or one of them is 1, counted from the last axis.
 
-use super::{binary, unary};
-use crate::attrs;
-use crate::autodiff::{GradCx, Grads};
-use crate::error::Result;
-use crate::grads;
+use tidemill_tensor::DType;
+
+use super::broadcast::unbroadcast;
+use super::{
+    Log, Select, binary, cast, greater, greater_equal, less_equal, list, neg, ones_like, select, zeros_like,
+};
+use crate::autodiff::{GradCx, Gradient, Grads};
+use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::Tensor;
-use crate::infer::{InferCx, TensorType};
+use crate::infer::{InferCx, PartialValue, TensorType};
 use crate::op::{Op, OpSet};
-use crate::operand::Operand;
+use crate::operand::{Operand, Resolved};
+use crate::ops::Const;
 use crate::schema::Schema;
+use crate::{attrs, grads};
 
-pub(super) fn register(set: OpSet) -> OpSet {
-    set.with::<Tanh>()
-        .with::<TanhGrad>()
-        .with::<AddV2>()
-        .with::<Sub>()
-        .with::<Mul>()
-        .with::<RealDiv>()
-        .with::<FloorMod>()
-        .with::<Neg>()
-        .with::<AddN>()
-}
-
-/// Hyperbolic tangent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tanh;
-attrs!(Tanh {});
-
-impl Op for Tanh {
-    const SCHEMA: Schema = Schema::new("Tanh", "(x: T) -> (y: T) where T: Float");
-    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.same_as_input(0)
-    }
-    fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        Ok(grads![cx.graph().add(TanhGrad, &[cx.y(0), cx.dy(0)])])
-    }
-}
-
-/// `dy * (1 - y²)`: the gradient of [`Tanh`] from its output.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TanhGrad;
-attrs!(TanhGrad {});
-
-impl Op for TanhGrad {
-    const SCHEMA: Schema = Schema::new("TanhGrad", "(y: T, dy: T) -> (z: T) where T: Float");
-    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.output(cx.dtype(0), cx.merged()?)
-    }
-    fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        let (y, dy, dz) = (cx.x(0), cx.x(1), cx.dy(0));
-        Ok(grads![
-            cx.wanted(0, || dz * dy * y * -2.0),
-            cx.wanted(1, || cx.graph().add(TanhGrad, &[y, dz]))
-        ])
-    }
-}
-
-/// `tanh(x)`, of `x`'s shape. TensorFlow: `tf.tanh`.
-#[track_caller]
-pub fn tanh(x: impl Into<Tensor>) -> Tensor {
-    unary(Tanh, "Tanh", x)
-}
-
-/// The operands, result and incoming gradient of a binary op, for its gradient rules.
-struct Sides {
+/// What the gradient rule of a binary op sees.
+struct Sides<'a, 'g> {
+    cx: &'a GradCx<'g>,
     x: Tensor,
     y: Tensor,
     dz: Tensor,
 }
 
-/// The gradient of an elementwise op of two operands that broadcast, from the gradients at the shape of the result.
-fn binary_grad(cx: &GradCx, dx: fn(&Sides) -> Tensor, dy: fn(&Sides) -> Tensor) -> Grads {
-    let sides = Sides { x: cx.x(0), y: cx.x(1), dz: cx.dy(0) };
-    grads![
-        cx.wanted(0, || unbroadcast(dx(&sides), sides.x, cx)),
-        cx.wanted(1, || unbroadcast(dy(&sides), sides.y, cx))
-    ]
-}
-
-/// Sums over the axes along which an operand was repeated.
-fn unbroadcast(d: Tensor, operand: Tensor, cx: &GradCx) -> Tensor {
-    let (have, want) = (cx.y_type(0).shape.clone(), operand.shape());
-    if have == want {
-        return d;
+impl<'a, 'g> Sides<'a, 'g> {
+    fn new(cx: &'a GradCx<'g>) -> Sides<'a, 'g> {
+        Sides { cx, x: cx.x(0), y: cx.x(1), dz: cx.dy(0) }
     }
-    let (Some(have), Some(want)) = (have.as_known(), want.as_known()) else { return d };
-    let extra = have.rank() - want.rank();
-    let leading: Vec<i32> = (0..extra as i32).collect();
-    let d = if leading.is_empty() { d } else { super::reduce_sum_axes(d, leading, false) };
-    let ones: Vec<i32> =
-        (0..want.rank()).filter(|i| want.dims()[*i] != have.dims()[i + extra]).map(|i| i as i32).collect();
-    if ones.is_empty() { d } else { super::reduce_sum_axes(d, ones, true) }
+
+    /// The gradients, from rules that give them at the shape of the result.
+    fn both(&self, dx: impl FnOnce() -> Tensor, dy: impl FnOnce() -> Tensor) -> Grads {
+        let dx = self.cx.needs(0).then(dx);
+        let dy = self.cx.needs(1).then(dy);
+        unbroadcast(self.cx, dx, dy)
+    }
+
+    /// A node named after its op, as the functions inside TensorFlow name theirs.
+    fn node(&self, op: impl Op, x: Tensor, y: Tensor) -> Tensor {
+        self.cx.graph().add(op, &[x, y])
+    }
 }
 
-macro_rules! binary_op {
+/// The elements of an integer result, from what is known of those of the operands; those that overflow `i64` or the dtype
+/// count as unknown.
+fn fold(cx: &InferCx, f: fn(i64, i64) -> Option<i64>) -> Option<PartialValue> {
+    let dtype = cx.dtype(0);
+    if !dtype.is_integer() {
+        return None;
+    }
+    let (x, y) = (cx.known(0)?, cx.known(1)?);
+    let len = match (x.len(), y.len()) {
+        (a, b) if a == b => a,
+        (1, n) | (n, 1) => n,
+        _ => return None,
+    };
+    let at = |v: &PartialValue, i: usize| v[if v.len() == 1 { 0 } else { i }];
+    let element = |i| f(at(&x, i)?, at(&y, i)?).filter(|v| holds(dtype, *v));
+    Some((0..len).map(element).collect())
+}
+
+/// Whether `value` can be an element of this integer dtype.
+pub(super) fn holds(dtype: DType, value: i64) -> bool {
+    let bits = 8 * dtype.size() as u32;
+    match dtype.is_signed() {
+        true => bits == 64 || (-(1i64 << (bits - 1))..1i64 << (bits - 1)).contains(&value),
+        false => value >= 0 && (bits == 64 || value < 1i64 << bits),
+    }
+}
+
+fn floor_div_i64(x: i64, y: i64) -> Option<i64> {
+    let (quotient, remainder) = (x.checked_div(y)?, x.checked_rem(y)?);
+    Some(if remainder != 0 && (remainder < 0) != (y < 0) { quotient - 1 } else { quotient })
+}
+
+fn floor_mod_i64(x: i64, y: i64) -> Option<i64> {
+    let remainder = x.checked_rem(y)?;
+    Some(if remainder != 0 && (remainder < 0) != (y < 0) { remainder + y } else { remainder })
+}
+
+/// A row: documentation, op and its dtypes, gradient, and folding of known integers.
+macro_rules! binary_ops {
     ($(
         $(#[$doc:meta])*
-        $op:ident where $types:literal;
-        dx $dx:expr;
-        dy $dy:expr;
-    )*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $op;
-        attrs!($op {});
-
-        impl Op for $op {
-            const SCHEMA: Schema =
-                Schema::new(stringify!($op), concat!("(x: T, y: T) -> (z: T) where T: ", $types));
-            fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-                cx.output(cx.dtype(0), cx.broadcast()?)
-            }
-            fn grad(&self, cx: &GradCx) -> Result<Grads> {
-                Ok(binary_grad(cx, $dx, $dy))
-            }
+        $op:ident: $types:literal,
+        grad $grad:expr,
+        known $known:expr;
+    )*) => {
+        pub(super) fn register(set: OpSet) -> OpSet {
+            set.with::<AddN>()$(.with::<$op>())*
         }
-    )*};
-}
-binary_op! {
-    /// `x + y`.
-    AddV2 where "Num";
-    dx |g| g.dz;
-    dy |g| g.dz;
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq)]
+            pub struct $op;
+            attrs!($op {});
 
-    /// `x - y`.
-    Sub where "Num";
-    dx |g| g.dz;
-    dy |g| -g.dz;
-
-    /// `x * y`.
-    Mul where "Num";
-    dx |g| g.dz * g.y;
-    dy |g| g.x * g.dz;
-
-    /// `x / y`.
-    RealDiv where "Num";
-    dx |g| g.dz / g.y;
-    dy |g| g.dz * (-g.x / g.y / g.y);
-
-    /// `x mod y`, of the sign of `y`.
-    FloorMod where "Num";
-    dx |g| g.dz;
-    dy |g| g.dz;
+            impl Op for $op {
+                const SCHEMA: Schema =
+                    Schema::new(stringify!($op), concat!("(x: T, y: T) -> (z: T) where T: ", $types));
+                fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+                    cx.output(cx.dtype(0), cx.broadcast()?)
+                }
+                fn grad(&self, cx: &GradCx) -> Result<Grads> {
+                    let rule: fn(&Sides) -> Grads = $grad;
+                    Ok(rule(&Sides::new(cx)))
+                }
+                fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
+                    fold(cx, $known)
+                }
+            }
+        )*
+    };
 }
 
-/// `-x`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Neg;
-attrs!(Neg {});
+binary_ops! {
+    /// `x + y`. Integers wrap.
+    AddV2: "Num",
+    grad |g| g.both(|| g.dz, || g.dz),
+    known i64::checked_add;
 
-impl Op for Neg {
-    const SCHEMA: Schema = Schema::new("Neg", "(x: T) -> (y: T) where T: f16|bf16|f32|f64|i8|i16|i32|i64");
-    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.same_as_input(0)
-    }
-    fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        Ok(grads![-cx.dy(0)])
-    }
+    /// `x + y`: the older name of [`AddV2`] in graph files.
+    Add: "bf16|f16|f32|f64|i8|i16|i32|i64|u8",
+    grad |g| g.both(|| g.dz, || g.dz),
+    known i64::checked_add;
+
+    /// `x - y`. Integers wrap.
+    Sub: "Num",
+    grad |g| g.both(|| g.dz, || neg(g.dz)),
+    known i64::checked_sub;
+
+    /// `x * y`. Integers wrap.
+    Mul: "Num",
+    grad |g| g.both(|| g.node(Mul, g.dz, g.y), || g.node(Mul, g.dz, g.x)),
+    known i64::checked_mul;
+
+    /// `x / y`, of floats when run.
+    RealDiv: "Num",
+    grad |g| g.both(
+        || g.node(RealDiv, g.dz, g.y),
+        || g.dz * g.node(RealDiv, g.node(RealDiv, neg(g.x), g.y), g.y),
+    ),
+    known |_, _| None;
+
+    /// `x / y` of floats; of integers, the quotient rounded towards zero. Dividing an integer by zero fails the run.
+    Div: "Num",
+    grad |g| g.both(|| g.dz / g.y, || g.dz * (neg(g.x) / g.y / g.y)),
+    known i64::checked_div;
+
+    /// `floor(x / y)`. Dividing an integer by zero fails the run.
+    FloorDiv: "Num",
+    grad |_| grads![None::<Tensor>, None::<Tensor>],
+    known floor_div_i64;
+
+    /// `x - floor(x / y) * y`: the remainder that has the sign of `y`. An integer modulo zero fails the run.
+    FloorMod: "Num",
+    grad |g| g.both(|| g.dz, || g.dz * neg(g.node(FloorDiv, g.x, g.y))),
+    known floor_mod_i64;
+
+    /// The larger of `x` and `y`; NaN if either is. Where they are equal the gradient goes to `x`.
+    Maximum: "Num",
+    grad |g| {
+        let (zeros, first) = (zeros_like(g.dz), greater_equal(g.x, g.y));
+        g.both(|| select(first, g.dz, zeros), || select(first, zeros, g.dz))
+    },
+    known |x, y| Some(x.max(y));
+
+    /// The smaller of `x` and `y`; NaN if either is. Where they are equal the gradient goes to `x`.
+    Minimum: "Num",
+    grad |g| {
+        let (zeros, first) = (zeros_like(g.dz), less_equal(g.x, g.y));
+        g.both(|| select(first, g.dz, zeros), || select(first, zeros, g.dz))
+    },
+    known |x, y| Some(x.min(y));
+
+    /// `x` to the power of `y`. A negative power of an integer fails the run. The gradient to `y` is 0 where `x <= 0`.
+    Pow: "Signed",
+    grad |g| g.both(
+        || g.dz * g.y * pow(g.x, g.y - 1),
+        || {
+            // log(x), without its singularity.
+            let positive = greater(g.x, 0);
+            let select = |x, other| g.cx.graph().add(Select, &[positive, x, other]);
+            let log = g.cx.graph().add(Log, &[select(g.x, ones_like(g.x))]);
+            let log = select(log, zeros_like(g.x));
+            g.dz * g.cx.y(0) * log
+        },
+    ),
+    known |x, y| x.checked_pow(u32::try_from(y).ok()?);
+
+    /// `(x - y)²`.
+    SquaredDifference: "bf16|f16|f32|f64|i32|i64",
+    grad |g| {
+        let two = scalar_like(g.dz, "scalar", 2.0);
+        let dx = g.node(Mul, two, g.dz) * (g.x - g.y);
+        g.both(|| dx, || neg(dx))
+    },
+    known |x, y| x.checked_sub(y).and_then(|d| d.checked_mul(d));
 }
 
 /// The sum of tensors of one shape.
@@ -168,52 +207,152 @@ attrs!(AddN {});
 impl Op for AddN {
     const SCHEMA: Schema = Schema::new("AddN", "(inputs: N*T) -> (sum: T) where T: Num");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.output(cx.dtype(0), cx.merged()?)
+        match cx.inputs() {
+            [] => Err(Error::invalid("needs at least one tensor")),
+            [first, ..] => cx.output(first.dtype, cx.merged()?),
+        }
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        Ok((0..cx.num_inputs()).map(|_| cx.dy_as_is(0)).collect())
+        let dz: Option<Gradient> = cx.dy_as_is(0);
+        Ok((0..cx.num_inputs()).map(|_| dz).collect())
     }
 }
 
-/// `x + y`. TensorFlow: `tf.add`.
-#[track_caller]
-pub fn add(x: impl Operand, y: impl Operand) -> Tensor {
-    binary(AddV2, "add", x, y)
+/// A constant of the dtype of `x`, in a node of this name.
+pub(super) fn scalar_like(x: Tensor, name: &str, value: f64) -> Tensor {
+    let value = tidemill_tensor::Value::scalar(value).cast(x.dtype());
+    x.graph().op(Const { value }).name(name).tensor()
 }
 
-/// `x - y`. TensorFlow: `tf.subtract`.
-#[track_caller]
-pub fn sub(x: impl Operand, y: impl Operand) -> Tensor {
-    binary(Sub, "sub", x, y)
+/// The functions: all take tensors, variables, numbers or arrays, of which at least one is a tensor; a number takes the
+/// dtype of the other operand.
+macro_rules! binary_functions {
+    ($($(#[$doc:meta])* $function:ident $op:ident $name:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// When the shapes do not broadcast, the dtypes differ, or neither operand is a tensor.
+        #[track_caller]
+        pub fn $function(x: impl Operand, y: impl Operand) -> Tensor {
+            binary($op, $name, x, y)
+        }
+    )*};
 }
 
-/// `x * y`. TensorFlow: `tf.multiply`.
-#[track_caller]
-pub fn mul(x: impl Operand, y: impl Operand) -> Tensor {
-    binary(Mul, "mul", x, y)
+binary_functions! {
+    /// `x + y`, also written so; shapes broadcast, integers wrap. TensorFlow: `tf.add`.
+    ///
+    /// ```
+    /// use tidemill_core::{DType, Graph, ops};
+    /// let g = Graph::new();
+    /// let x = g.placeholder(DType::F32, [Some(200), None]);
+    /// let b = g.placeholder(DType::F32, [4]);
+    /// assert_eq!(ops::add(x, b).ty().to_string(), "f32[200,4]");
+    /// assert_eq!((x + 1.0).ty().to_string(), "f32[200,?]");
+    /// ```
+    add AddV2 "add";
+    /// `x - y`, also written so; shapes broadcast, integers wrap. TensorFlow: `x - y`.
+    sub Sub "sub";
+    /// `x - y` in a node named as `tf.subtract` names it; otherwise as [`sub`].
+    subtract Sub "Sub";
+    /// `x * y` element by element, also written so; shapes broadcast, integers wrap. TensorFlow: `x * y`.
+    mul Mul "mul";
+    /// `x * y` in a node named as `tf.multiply` names it; otherwise as [`mul`].
+    multiply Mul "Mul";
+    /// `floor(x / y)`, of the operands' dtype; shapes broadcast. Dividing an integer by zero fails the run.
+    /// TensorFlow: `tf.floordiv`, `x // y`.
+    floordiv FloorDiv "floordiv";
+    /// The remainder of [`floordiv`], which has the sign of `y`; shapes broadcast. TensorFlow: `tf.floormod`, `tf.mod`.
+    floormod FloorMod "FloorMod";
+    /// The larger of `x` and `y`, NaN if either is; shapes broadcast. TensorFlow: `tf.maximum`.
+    maximum Maximum "Maximum";
+    /// The smaller of `x` and `y`, NaN if either is; shapes broadcast. TensorFlow: `tf.minimum`.
+    minimum Minimum "Minimum";
+    /// `x` to the power of `y`, of floats or signed integers; shapes broadcast. TensorFlow: `tf.pow`.
+    pow Pow "Pow";
+    /// `(x - y)²`; shapes broadcast. TensorFlow: `tf.squared_difference`.
+    squared_difference SquaredDifference "SquaredDifference";
 }
 
-/// `x / y`. TensorFlow: `tf.truediv`.
+/// `x % y`: [`floormod`], in a node named as the operator names it.
 #[track_caller]
-pub fn div(x: impl Operand, y: impl Operand) -> Tensor {
-    binary(RealDiv, "truediv", x, y)
-}
-
-/// `x mod y`. TensorFlow: `tf.floormod`.
-#[track_caller]
-pub fn floormod(x: impl Operand, y: impl Operand) -> Tensor {
+pub(crate) fn modulo(x: impl Operand, y: impl Operand) -> Tensor {
     binary(FloorMod, "mod", x, y)
 }
 
-/// `-x`. TensorFlow: `tf.negative`.
+/// `x / y`, also written so; shapes broadcast. Integers are cast first: those of 8 and 16 bits to `f32`, wider ones to `f64`.
+/// TensorFlow: `tf.truediv`, `tf.divide`, `x / y`. For the quotient of integers see [`floordiv`].
+///
+/// # Panics
+/// When the shapes do not broadcast, the dtypes differ, either is `bool`, or neither operand is a tensor.
+///
+/// ```
+/// use tidemill_core::{DType, Graph};
+/// let g = Graph::new();
+/// let hits = g.placeholder(DType::I32, [None]);
+/// assert_eq!((hits / 200).ty().to_string(), "f64[?]");
+/// ```
 #[track_caller]
-pub fn neg(x: impl Into<Tensor>) -> Tensor {
-    unary(Neg, "Neg", x)
+pub fn truediv(x: impl Operand, y: impl Operand) -> Tensor {
+    let known = x.as_tensor().or(y.as_tensor());
+    let quotient = match known.map(|t| (t, t.dtype())) {
+        Some((t, dtype)) if dtype.is_integer() => {
+            let to = if dtype.size() <= 2 { DType::F32 } else { DType::F64 };
+            (t, dtype, to)
+        }
+        _ => return binary(RealDiv, "truediv", x, y),
+    };
+    let (t, dtype, to) = quotient;
+    let graph = t.graph();
+    let (x, y) = (or_panic(x.resolve(dtype)), or_panic(y.resolve(dtype)));
+    or_panic(graph.with_origin(Origin::here(), || {
+        graph.name_scope("truediv").enter(|| {
+            let operand = |name: &str, operand| match operand {
+                Resolved::Tensor(t) => Ok(t),
+                Resolved::Value(value) => {
+                    graph.op(Const { value }).name(name).try_build().map(|op| op.output(0))
+                }
+            };
+            let (x, y) = (operand("x", x)?, operand("y", y)?);
+            if x.dtype() != y.dtype() {
+                let message = format!("`y` is {}, but `x` is {}", y.dtype(), x.dtype());
+                return Err(
+                    Error::invalid(message).with_help(format!("cast one of them: tf::cast(x, tf::{to})"))
+                );
+            }
+            let (x, y) = (cast(x, to), cast(y, to));
+            let name = format!("{}/", graph.current_name_scope());
+            graph.op(RealDiv).name(name).input(x).input(y).try_build().map(|op| op.output(0))
+        })
+    }))
 }
 
-/// The sum of tensors of one shape. TensorFlow: `tf.add_n`.
+/// [`truediv`], which the operator `/` stands for.
+///
+/// # Panics
+/// As [`truediv`].
+#[track_caller]
+pub fn div(x: impl Operand, y: impl Operand) -> Tensor {
+    truediv(x, y)
+}
+
+/// The sum of tensors of one shape and dtype; the tensor itself if there is but one. TensorFlow: `tf.add_n`.
+///
+/// # Panics
+/// When the list is empty, or shapes or dtypes differ.
+///
+/// ```
+/// use tidemill_core::{DType, Graph, ops};
+/// let g = Graph::new();
+/// let x = g.placeholder(DType::F32, [Some(2), None]);
+/// let y = g.placeholder(DType::F32, [None, Some(3)]);
+/// assert_eq!(ops::add_n([x, y, x]).ty().to_string(), "f32[2,3]");
+/// ```
 #[track_caller]
 pub fn add_n<I: IntoIterator<Item: Into<Tensor>>>(tensors: I) -> Tensor {
-    let (graph, tensors) = super::list(tensors);
-    graph.op(AddN).inputs(&tensors).tensor()
+    let (graph, tensors) = list(tensors);
+    match tensors[..] {
+        [one] => one,
+        _ => graph.op(AddN).inputs(&tensors).tensor(),
+    }
 }

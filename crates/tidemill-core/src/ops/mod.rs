@@ -4,33 +4,50 @@
 //! of the same name in `tidemill-session`. Functions carry TensorFlow's Python names, and name their nodes as those do
 //! (`a + b` makes an `AddV2` named `add`).
 
+mod activation;
 mod array;
+mod broadcast;
 mod compare;
 mod constant;
 mod control;
+mod control_flow;
+mod elementwise;
+mod gather;
 mod index;
 mod join;
+mod linalg;
 mod math;
 mod matmul;
 mod nn;
+mod pad;
 mod random;
 mod reduce;
 mod state;
 mod training;
+mod unary;
+mod unique;
 
+pub use activation::*;
 pub use array::*;
+pub use broadcast::*;
 pub use compare::*;
 pub use constant::*;
 pub use control::*;
+pub use control_flow::*;
+pub use gather::*;
 pub use index::*;
 pub use join::*;
+pub use linalg::*;
 pub use math::*;
 pub use matmul::*;
 pub use nn::*;
+pub use pad::*;
 pub use random::*;
 pub use reduce::*;
 pub use state::*;
 pub use training::*;
+pub use unary::*;
+pub use unique::*;
 
 use crate::error::{Error, or_panic};
 use crate::graph::{Graph, OpBuilder};
@@ -40,20 +57,28 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 13] = [
+    let families: [fn(OpSet) -> OpSet; 21] = [
+        activation::register,
         array::register,
+        broadcast::register,
         compare::register,
         constant::register,
         control::register,
+        control_flow::register,
+        gather::register,
         index::register,
         join::register,
+        linalg::register,
         math::register,
         matmul::register,
         nn::register,
+        pad::register,
         random::register,
         reduce::register,
         state::register,
         training::register,
+        unary::register,
+        unique::register,
     ];
     families.into_iter().fold(OpSet::new(), |set, family| family(set))
 }
