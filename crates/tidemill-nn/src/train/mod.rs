@@ -1,0 +1,32 @@
+//! Optimizers and the global step.
+//!
+//! ```
+//! use tidemill_core::{Graph, ops};
+//! use tidemill_nn::train::{self, AdagradOptimizer, MinimizeOptions, Optimizer};
+//! let g = Graph::new();
+//! let w = g.get_variable("w", [3]);
+//! let loss = ops::reduce_sum(w * w);
+//! let optimizer = AdagradOptimizer::new(0.1);
+//! let train_step = optimizer.minimize(loss);
+//! assert_eq!(train_step.name(), "Adagrad");
+//! assert_eq!(optimizer.get_slot(w, "accumulator").unwrap().name(), "w/Adagrad:0");
+//!
+//! let step = train::get_or_create_global_step(&g);
+//! let counted = optimizer.minimize_with(loss, MinimizeOptions::new().global_step(step));
+//! ```
+
+mod adagrad;
+mod adam;
+mod gradient_descent;
+mod momentum;
+mod optimizer;
+mod slots;
+mod step;
+
+pub use adagrad::AdagradOptimizer;
+pub use adam::AdamOptimizer;
+pub use gradient_descent::GradientDescentOptimizer;
+pub use momentum::MomentumOptimizer;
+pub use optimizer::{GradientsAndVariables, Hyper, MinimizeOptions, Optimizer, Update};
+pub use slots::Slots;
+pub use step::{create_global_step, get_global_step, get_or_create_global_step};
