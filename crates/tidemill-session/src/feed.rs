@@ -86,6 +86,13 @@ impl FeedDict {
         self.entries.push((key.into(), value.into_value().map_err(Error::from)));
     }
 
+    /// The feeds but for that of `tensor`, whether by handle or by name.
+    pub fn without(mut self, tensor: Tensor) -> FeedDict {
+        let graph = tensor.graph();
+        self.entries.retain(|(key, _)| !key.resolve(&graph).is_ok_and(|fed| fed == tensor.output()));
+        self
+    }
+
     /// How many feeds there are.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -140,10 +140,9 @@ impl Op for Range {
         let known = |i| cx.known_all(i).and_then(|v| v.first().copied());
         let length = match (known(0), known(1), known(2)) {
             (_, _, Some(0)) => return Err(Error::invalid("delta must not be 0")),
-            (Some(start), Some(limit), Some(delta)) => {
-                let steps = (limit as i128 - start as i128 + delta as i128 - delta.signum() as i128) / delta as i128;
-                Some(usize::try_from(steps.max(0)).unwrap_or(usize::MAX))
-            }
+            (Some(start), Some(limit), Some(delta)) => Some(range_length(start, limit, delta).ok_or_else(|| {
+                Error::invalid(format!("the range from {start} never reaches {limit} by {delta}"))
+            })?),
             _ => None,
         };
         cx.output(cx.dtype(0), [length])
@@ -154,12 +153,21 @@ impl Op for Range {
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         let known = |i| cx.known_all(i).and_then(|v| v.first().copied());
         let (start, limit, delta) = (known(0)?, known(1)?, known(2)?);
-        if delta == 0 || (limit - start) / delta > 64 {
+        if delta == 0 || range_length(start, limit, delta)? > 64 {
             return None;
         }
         let within = |v: &i64| if delta > 0 { *v < limit } else { *v > limit };
         Some(std::iter::successors(Some(start), |v| v.checked_add(delta)).take_while(within).map(Some).collect())
     }
+}
+
+/// How many steps of `delta`, which is not 0, lead from `start` to `limit`; `None` if they lead away from it.
+fn range_length(start: i64, limit: i64, delta: i64) -> Option<usize> {
+    let (distance, delta) = (i128::from(limit) - i128::from(start), i128::from(delta));
+    if distance.signum() * delta.signum() < 0 {
+        return None;
+    }
+    Some(usize::try_from((distance + delta - delta.signum()) / delta).unwrap_or(usize::MAX))
 }
 
 /// Zeros of the operand's dtype and shape.

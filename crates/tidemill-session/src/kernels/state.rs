@@ -10,7 +10,7 @@ use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
-    table.compiled::<Assign>(|_, cx| assign(cx));
+    table.compiled::<Assign>(assign);
     table.compiled::<AssignAdd>(|_, cx| accumulate(cx, false));
     table.compiled::<AssignSub>(|_, cx| accumulate(cx, true));
     table.compiled::<IsVariableInitialized>(|_, _| {
@@ -56,12 +56,17 @@ pub(crate) fn uninitialised_named(name: &str) -> Error {
         .with_help("run its initializer first: sess.run(graph.global_variables_initializer(), feed! {})")
 }
 
-fn assign(cx: &CompileCx) -> Result<Compiled> {
-    let (dtype, shape) = (cx.dtype(1), cx.shape(1));
+fn assign(op: &Assign, cx: &CompileCx) -> Result<Compiled> {
+    let (dtype, shape, validate_shape) = (cx.dtype(1), cx.shape(1), op.validate_shape);
     Ok(Compiled::Variable(Box::new(move |variables, args| {
         let bytes = args.input_bytes(1);
         match &mut *variables[0] {
             Some(value) if *value.shape() == shape => value.bytes_mut().copy_from_slice(bytes),
+            // Of a variable whose shape the graph does not say, the shape rule could not tell.
+            Some(value) if validate_shape => {
+                let have = value.shape();
+                return Err(Error::invalid(format!("the variable's shape is {have}, the value's {shape}")));
+            }
             variable => *variable = Some(Value::from_bytes(dtype, shape.clone(), bytes)?),
         }
         Ok(())
@@ -82,9 +87,9 @@ fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
 }
 
 fn scatter<T: Element>(cx: &CompileCx, f: fn(T, T) -> T) -> Result<Compiled> {
-    let row: usize = cx.shape(0).iter().skip(1).product();
-    let index_dtype = cx.dtype(1);
+    let (index_dtype, count) = (cx.dtype(1), cx.shape(1).num_elements());
     Ok(Compiled::Variable(Box::new(move |variables, args| {
+        let row = row_size(variables[0], count, args.input::<T>(2).len())?;
         let value = initialised::<T>(variables[0])?;
         let rows = value.len().checked_div(row).unwrap_or(0);
         let updates = args.input::<T>(2);
@@ -95,6 +100,18 @@ fn scatter<T: Element>(cx: &CompileCx, f: fn(T, T) -> T) -> Result<Compiled> {
         }
         Ok(())
     })))
+}
+
+/// How many elements a row of the variable has; `count` rows must take `updates` elements. The variable's shape may be unknown
+/// to the graph, so that only its value tells.
+pub(super) fn row_size(variable: &Option<Value>, count: usize, updates: usize) -> Result<usize> {
+    let shape = variable.as_ref().ok_or_else(uninitialised)?.shape();
+    let row = shape.iter().skip(1).product();
+    if updates == count * row {
+        Ok(row)
+    } else {
+        Err(Error::invalid(format!("{count} rows of the variable's shape {shape} take {} elements, not {updates}", count * row)))
+    }
 }
 
 /// The indices in input `i`, all checked to be below `rows` before the first is used.

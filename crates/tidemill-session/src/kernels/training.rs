@@ -8,7 +8,7 @@ use tidemill_tensor::dispatch_float;
 
 use super::real::{Real, Wide};
 use super::simd::{Body, Isa, Level, run};
-use super::state::{check_len, initialised, row_indices};
+use super::state::{check_len, initialised, row_indices, row_size};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -193,10 +193,10 @@ fn sparse_update<T: Real, R: Rule<T::Wide, 1>>(
     rule: impl Fn(&Args) -> R + Send + Sync + 'static,
 ) -> Result<Compiled> {
     let level: Level = cx.level();
-    let row: usize = cx.shape(0).iter().skip(1).product();
-    let index_dtype = cx.dtype(4);
+    let (index_dtype, count) = (cx.dtype(4), cx.shape(4).num_elements());
     Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
         let [var, slot] = variables else { return Err(wrong_variables()) };
+        let row = row_size(var, count, args.input::<T>(3).len())?;
         let (var, slot) = (initialised::<T>(var)?, initialised::<T>(slot)?);
         check_len(var.len(), slot.len())?;
         let indices = row_indices(args, 4, index_dtype, var.len().checked_div(row).unwrap_or(0))?;

@@ -6,9 +6,9 @@
 
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
-use tidemill_core::ops::{Const, If, Loop, VariableV2};
+use tidemill_core::ops::{Const, Identity, If, Loop, PlaceholderWithDefault, VariableV2};
 use tidemill_core::{
-    DType, Error, Graph, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType,
+    DType, Error, Graph, Node, NodeId, OpRef, Output, PartialShape, RegionId, Result, TensorType,
 };
 
 use super::bodies::{self, BuiltLoops, IfInst, LoopInst, Merged};
@@ -242,10 +242,15 @@ impl Builder<'_> {
                 .with_origin(node.origin.clone())
                 .with_help(format!("add it to the feeds, by its tensor or its name: feed! {{ \"{}:0\" => .. }}", node.name)));
         }
+        // What is not fed is its operand, of whose shape more may be known than was asked for.
+        let op: OpRef = match node.op.is::<PlaceholderWithDefault>() {
+            true => Arc::new(Identity {}),
+            false => node.op.clone(),
+        };
         let after: SmallVec<[InstId; 2]> =
             node.controls.iter().filter_map(|c| self.node_inst[c.index()]).collect();
         let mut inst = Inst {
-            kind: Kind::Op(node.op.clone()),
+            kind: Kind::Op(op),
             inputs: SmallVec::new(),
             after,
             outputs: node.outputs.clone(),
