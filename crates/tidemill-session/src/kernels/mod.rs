@@ -20,6 +20,7 @@ mod array;
 mod compare;
 mod constant;
 mod control;
+mod copy;
 mod index;
 mod join;
 mod linalg;
