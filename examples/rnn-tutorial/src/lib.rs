@@ -8,6 +8,8 @@
 
 pub mod cli;
 pub mod data;
+pub mod model;
 mod plot;
 pub mod report;
 pub mod run;
+pub mod training;

@@ -1,13 +1,18 @@
 //! `rnn-tutorial`: trains the tutorial's networks, prints what the tutorial prints and plots the losses.
 
-use clap::Parser;
-use rnn_tutorial::cli::Cli;
+use std::io;
 use std::process::ExitCode;
 
+use clap::Parser;
+use rnn_tutorial::cli::{self, Cli};
+use rnn_tutorial::training::train_network;
+
 fn main() -> ExitCode {
-    match Cli::parse().runs() {
-        Ok(_) => eprintln!("rnn-tutorial: there is no network to train yet"),
-        Err(error) => eprintln!("rnn-tutorial: {error}"),
+    match cli::tell(&Cli::parse(), |options, progress| train_network(options, progress), &mut io::stdout()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rnn-tutorial: {error}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::FAILURE
 }

@@ -30,3 +30,37 @@ pub use momentum::MomentumOptimizer;
 pub use optimizer::{GradientsAndVariables, Hyper, MinimizeOptions, Optimizer, Update};
 pub use slots::Slots;
 pub use step::{create_global_step, get_global_step, get_or_create_global_step};
+
+use tidemill_core::{Operation, Tensor};
+
+/// The two calls that every program makes, without a `use` of the trait.
+macro_rules! inherent {
+    ($($optimizer:ident)*) => {$(
+        impl $optimizer {
+            /// [`Optimizer::minimize`].
+            #[track_caller]
+            pub fn minimize(&self, loss: Tensor) -> Operation {
+                Optimizer::minimize(self, loss)
+            }
+
+            /// [`Optimizer::minimize_with`].
+            #[track_caller]
+            pub fn minimize_with(&self, loss: Tensor, options: MinimizeOptions) -> Operation {
+                Optimizer::minimize_with(self, loss, options)
+            }
+
+            /// [`Optimizer::compute_gradients`].
+            #[track_caller]
+            pub fn compute_gradients(&self, loss: Tensor) -> GradientsAndVariables {
+                Optimizer::compute_gradients(self, loss)
+            }
+
+            /// [`Optimizer::apply_gradients`].
+            #[track_caller]
+            pub fn apply_gradients(&self, pairs: &[(Option<tidemill_core::Gradient>, tidemill_core::Variable)]) -> Operation {
+                Optimizer::apply_gradients(self, pairs)
+            }
+        }
+    )*};
+}
+inherent!(AdagradOptimizer AdamOptimizer GradientDescentOptimizer MomentumOptimizer);
