@@ -71,7 +71,7 @@ impl Op for ShapeN {
         Ok((0..cx.num_inputs()).map(|_| None).collect())
     }
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
-        Some(sizes(cx.inputs().first()?.shape.dims()?))
+        Some(sizes(cx.inputs().get(cx.asked())?.shape.dims()?))
     }
 }
 

@@ -54,6 +54,10 @@ fn shapes(cx: &CompileCx) -> Result<Compiled> {
 }
 
 fn reshape(cx: &CompileCx) -> Result<Compiled> {
+    // The shape rule deduces a last unknown size from the number of elements; the operand may yet say otherwise.
+    if cx.value(1).is_none() {
+        return Ok(Compiled::Deferred);
+    }
     let (from, to) = (cx.shape(0), cx.output_shape(0));
     if from.num_elements() == to.num_elements() {
         return Ok(Compiled::Alias(0));
