@@ -16,6 +16,7 @@ pub mod arith;
 pub mod elementwise;
 pub mod simd;
 
+mod activation;
 mod array;
 mod compare;
 mod constant;
@@ -37,6 +38,7 @@ mod testing;
 mod training;
 mod unary;
 mod unique;
+mod vecmath;
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -227,6 +229,7 @@ impl KernelTable {
     /// The kernels of all standard ops.
     pub fn standard() -> KernelTable {
         let mut table = KernelTable::default();
+        activation::register(&mut table);
         array::register(&mut table);
         compare::register(&mut table);
         constant::register(&mut table);
