@@ -52,7 +52,13 @@ impl<'a> Args<'a> {
         self.num_inputs
     }
 
-    /// The elements of input `i`. Not for steps that declare `in_place`.
+    /// How many elements output `i` has.
+    pub fn num_elements(&self, i: usize) -> usize {
+        let buffer = self.buffer(self.num_inputs + i);
+        buffer.bytes / buffer.dtype.size()
+    }
+
+    /// The elements of input `i`. In a step that declares `in_place`, only until the first element of output 0 is written.
     ///
     /// # Panics
     /// When the input is of another dtype.
