@@ -152,27 +152,50 @@ impl<const K: usize> Outer<K> {
         self.dims.iter().map(|(n, _)| *n).product()
     }
 
+    /// The operand offsets of each turn, in order.
+    #[inline(always)]
+    pub fn offsets(&self) -> Offsets<'_, K> {
+        Offsets { dims: &self.dims, turns: self.turns(), index: [0; 16], next: [0; K] }
+    }
+
     /// Calls `f` with the operand offsets of each turn, in order.
     #[inline(always)]
     pub fn each(&self, mut f: impl FnMut([usize; K])) {
-        let mut index = [0usize; 16];
-        let mut offsets = [0usize; K];
-        for _ in 0..self.turns() {
+        for offsets in self.offsets() {
             f(offsets);
-            for (d, (n, strides)) in self.dims.iter().enumerate().rev() {
-                index[d] += 1;
-                for k in 0..K {
-                    offsets[k] += strides[k];
-                }
-                if index[d] < *n {
-                    break;
-                }
-                for k in 0..K {
-                    offsets[k] -= n * strides[k];
-                }
-                index[d] = 0;
-            }
         }
+    }
+}
+
+/// See [`Outer::offsets`].
+#[derive(Debug, Clone)]
+pub struct Offsets<'w, const K: usize> {
+    dims: &'w [(usize, [usize; K])],
+    turns: usize,
+    index: [usize; 16],
+    next: [usize; K],
+}
+
+impl<const K: usize> Iterator for Offsets<'_, K> {
+    type Item = [usize; K];
+    #[inline(always)]
+    fn next(&mut self) -> Option<[usize; K]> {
+        self.turns = self.turns.checked_sub(1)?;
+        let here = self.next;
+        for (d, (n, strides)) in self.dims.iter().enumerate().rev() {
+            self.index[d] += 1;
+            for k in 0..K {
+                self.next[k] += strides[k];
+            }
+            if self.index[d] < *n {
+                break;
+            }
+            for k in 0..K {
+                self.next[k] -= n * strides[k];
+            }
+            self.index[d] = 0;
+        }
+        Some(here)
     }
 }
 
@@ -232,7 +255,7 @@ impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
     fn run<I: Isa>(self) {
         let Loop2 { walk, x: [a, b], mut y, f } = self;
         let n = walk.inner;
-        walk.outer.each(|[i, j]| {
+        for [i, j] in walk.outer.offsets() {
             // SAFETY: offsets and length come from the walk, see `new`. One loop for each way of moving and aliasing: the
             // compiler vectorises each of them, and none of what they have in common.
             unsafe {
@@ -290,7 +313,7 @@ impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
                 }
                 y = y.add(n);
             }
-        });
+        }
     }
 }
 

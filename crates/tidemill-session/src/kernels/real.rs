@@ -66,7 +66,7 @@ pub(super) trait Wide:
 }
 
 macro_rules! wide {
-    ($($ty:ident $module:ident;)*) => {$(
+    ($($ty:ident by $($module:ident)::+;)*) => {$(
         impl Wide for $ty {
             const ZERO: $ty = 0.0;
             const ONE: $ty = 1.0;
@@ -79,23 +79,23 @@ macro_rules! wide {
             #[inline(always)]
             fn ceil(self) -> Self { $ty::ceil(self) }
             #[inline(always)]
-            fn exp<I: Isa>(self) -> Self { vecmath::$module::exp::<I>(self) }
+            fn exp<I: Isa>(self) -> Self { $($module)::+::exp::<I>(self) }
             #[inline(always)]
-            fn exp_m1<I: Isa>(self) -> Self { vecmath::$module::exp_m1::<I>(self) }
+            fn exp_m1<I: Isa>(self) -> Self { $($module)::+::exp_m1::<I>(self) }
             #[inline(always)]
-            fn ln<I: Isa>(self) -> Self { vecmath::$module::ln::<I>(self) }
+            fn ln<I: Isa>(self) -> Self { $($module)::+::ln::<I>(self) }
             #[inline(always)]
-            fn ln_1p<I: Isa>(self) -> Self { vecmath::$module::ln_1p::<I>(self) }
+            fn ln_1p<I: Isa>(self) -> Self { $($module)::+::ln_1p::<I>(self) }
             #[inline(always)]
-            fn tanh<I: Isa>(self) -> Self { vecmath::$module::tanh::<I>(self) }
+            fn tanh<I: Isa>(self) -> Self { $($module)::+::tanh::<I>(self) }
             #[inline(always)]
-            fn sigmoid<I: Isa>(self) -> Self { vecmath::$module::sigmoid::<I>(self) }
+            fn sigmoid<I: Isa>(self) -> Self { $($module)::+::sigmoid::<I>(self) }
             #[inline(always)]
-            fn softplus<I: Isa>(self) -> Self { vecmath::$module::softplus::<I>(self) }
+            fn softplus<I: Isa>(self) -> Self { $($module)::+::softplus::<I>(self) }
             #[inline(always)]
-            fn sin<I: Isa>(self) -> Self { vecmath::$module::sin::<I>(self) }
+            fn sin<I: Isa>(self) -> Self { $($module)::+::sin::<I>(self) }
             #[inline(always)]
-            fn cos<I: Isa>(self) -> Self { vecmath::$module::cos::<I>(self) }
+            fn cos<I: Isa>(self) -> Self { $($module)::+::cos::<I>(self) }
             #[inline(always)]
             fn max(self, other: Self) -> Self { if self > other { self } else { other } }
         }
@@ -108,7 +108,7 @@ macro_rules! wide {
         }
     )*};
 }
-wide!(f32 single; f64 double;);
+wide! { f32 by vecmath; f64 by vecmath::double; }
 
 macro_rules! half {
     ($($ty:ident)*) => {$(

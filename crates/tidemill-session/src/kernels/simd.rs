@@ -3,6 +3,9 @@
 //! A loop is written once, as a [`Body`] generic over [`Isa`]. [`run`] calls the copy that was compiled for the chosen
 //! instruction set, so no build flags are needed. The portable copy computes the same to within the rounding of fused
 //! multiply-adds.
+//!
+//! Only what is inlined into a body is compiled for its instruction set. So a body calls functions that are
+//! `#[inline(always)]`, and loops with `for`: a closure is a function of its own, which the compiler may leave outside.
 
 use std::sync::OnceLock;
 
@@ -55,9 +58,9 @@ pub trait Isa: Copy + 'static {
 #[derive(Clone, Copy)]
 pub struct Portable;
 
-/// Fused multiply-add in one instruction.
+/// Fused multiply-add in one instruction, and vectors of so many bits: a copy of its own for each level.
 #[derive(Clone, Copy)]
-pub struct Fused;
+pub struct Fused<const BITS: u32>;
 
 impl Isa for Portable {
     #[inline(always)]
@@ -70,7 +73,7 @@ impl Isa for Portable {
     }
 }
 
-impl Isa for Fused {
+impl<const BITS: u32> Isa for Fused<BITS> {
     #[inline(always)]
     fn fma32(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -106,11 +109,11 @@ pub fn run<B: Body>(level: Level, body: B) -> B::Out {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2<B: Body>(body: B) -> B::Out {
-    body.run::<Fused>()
+    body.run::<Fused<256>>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 fn avx512<B: Body>(body: B) -> B::Out {
-    body.run::<Fused>()
+    body.run::<Fused<512>>()
 }
