@@ -206,9 +206,9 @@ impl Graph {
     /// }
     /// ```
     pub fn with_origin<R>(&self, origin: Origin, f: impl FnOnce() -> R) -> R {
-        let caller = &mut self.write().context.caller;
-        let saved = caller.clone();
-        caller.get_or_insert(origin);
+        let saved = self.write().context.caller.clone();
+        // In a statement of its own: the lock must be free again while `f` runs.
+        self.write().context.caller.get_or_insert(origin);
         let _guard = Restore { graph: self, restore: |cx, saved| cx.caller = saved, saved: Some(saved) };
         f()
     }
