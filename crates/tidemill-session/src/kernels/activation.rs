@@ -41,3 +41,78 @@ fn relu_grad<T: Element>(dy: T, x: T) -> T {
 fn unsupported() -> Result<Compiled> {
     Err(Error::unimplemented("this op for this dtype"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemill_core::Value;
+
+    use super::super::testing::{check_floats, eval};
+    use super::*;
+
+    const X: &[f64] = &[-2.5, -0.75, 0.5, 1.5, 2.25];
+    const SIGMOID: [f64; 5] = [
+        0.075_858_180_021_243_56,
+        0.320_821_300_824_606_97,
+        0.622_459_331_201_854_6,
+        0.817_574_476_193_643_7,
+        0.904_650_535_100_890_6,
+    ];
+
+    #[test]
+    fn functions() {
+        check_floats(Relu, &[X], &[0.0, 0.0, 0.5, 1.5, 2.25]);
+        check_floats(Sigmoid, &[X], &SIGMOID);
+        check_floats(
+            Tanh,
+            &[X],
+            &[
+                -0.986_614_298_151_430_2,
+                -0.635_148_952_387_287_3,
+                0.462_117_157_260_009_8,
+                0.905_148_253_644_866_3,
+                0.978_026_114_738_813_6,
+            ],
+        );
+        check_floats(
+            Softplus,
+            &[X],
+            &[
+                0.078_889_734_292_549_63,
+                0.386_871_006_114_899_9,
+                0.974_076_984_180_106_7,
+                1.701_413_277_982_752_4,
+                2.350_206_558_916_747,
+            ],
+        );
+    }
+
+    #[test]
+    fn gradients() {
+        let dy = [0.5, -1.25, 2.0, -0.25, 3.0];
+        check_floats(TanhGrad, &[X, &dy], &[-2.625, -0.546875, 1.5, 0.3125, -12.1875]);
+        check_floats(SigmoidGrad, &[X, &dy], &[-4.375, 1.640625, 0.5, 0.1875, -8.4375]);
+        check_floats(ReluGrad, &[&dy, X], &[0.0, 0.0, 2.0, -0.25, 3.0]);
+        let softplus: [f64; 5] = std::array::from_fn(|i| dy[i] * SIGMOID[i]);
+        check_floats(SoftplusGrad, &[&dy, X], &softplus);
+    }
+
+    #[test]
+    fn special_numbers() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let x: &[f64] = &[-0.0, inf, -inf, nan];
+        check_floats(Relu, &[x], &[0.0, inf, 0.0, nan]);
+        check_floats(Tanh, &[x], &[0.0, 1.0, -1.0, nan]);
+        check_floats(Sigmoid, &[x], &[0.5, 1.0, 0.0, nan]);
+        check_floats(Softplus, &[x], &[std::f64::consts::LN_2, inf, 0.0, nan]);
+        check_floats(ReluGrad, &[&[3.0; 4], x], &[0.0, 3.0, 0.0, 0.0]);
+        check_floats(ReluGrad, &[&[inf, nan], &[-1.0, 0.0]], &[0.0, 0.0]);
+    }
+
+    #[test]
+    fn integers() {
+        let (dy, x) = (Value::from([1i8, 2, 3, 4]), Value::from([-128i8, 127, 0, -3]));
+        assert_eq!(eval(ReluGrad, &[dy, x.clone()]), [Value::from([0i8, 2, 0, 0])]);
+        assert_eq!(eval(Relu, &[x]), [Value::from([0i8, 127, 0, 0])]);
+        assert_eq!(eval(Relu, &[Value::from([0u8, 255])]), [Value::from([0u8, 255])]);
+    }
+}

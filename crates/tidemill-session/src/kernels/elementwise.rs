@@ -68,16 +68,16 @@ impl<T: Element, U: Element, F: Map1<T, U>> Body for Loop1<T, U, F> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Loop1 { x, y, n, f } = self;
-        // SAFETY (both blocks): as promised to `new`. Two loops, because the compiler vectorises neither a slice that aliases
-        // nor two pointers that may.
+        // Two loops, because the compiler vectorises neither a slice that aliases nor two pointers that may.
         if x.cast::<u8>() == y.cast::<u8>().cast_const() {
+            // SAFETY: as promised to `new`: one buffer, of one type.
             let y = unsafe { std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n) };
             for e in y {
                 e.put(f.eval::<I>(e.get()));
             }
         } else {
-            let (x, y) =
-                unsafe { (std::slice::from_raw_parts(x, n), std::slice::from_raw_parts_mut(y, n)) };
+            // SAFETY: as promised to `new`: they do not overlap.
+            let (x, y) = unsafe { (std::slice::from_raw_parts(x, n), std::slice::from_raw_parts_mut(y, n)) };
             for (y, x) in y.iter_mut().zip(x) {
                 *y = f.eval::<I>(*x);
             }
@@ -184,15 +184,11 @@ impl<const K: usize> Iterator for Offsets<'_, K> {
         let here = self.next;
         for (d, (n, strides)) in self.dims.iter().enumerate().rev() {
             self.index[d] += 1;
-            for k in 0..K {
-                self.next[k] += strides[k];
-            }
+            self.next.iter_mut().zip(strides).for_each(|(next, stride)| *next += stride);
             if self.index[d] < *n {
                 break;
             }
-            for k in 0..K {
-                self.next[k] -= n * strides[k];
-            }
+            self.next.iter_mut().zip(strides).for_each(|(next, stride)| *next -= n * stride);
             self.index[d] = 0;
         }
         Some(here)
@@ -264,13 +260,17 @@ impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
                 match walk.moves {
                     [true, true] if same(a) => {
                         let b = std::slice::from_raw_parts(b, n);
-                        for (y, b) in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(b) {
+                        for (y, b) in
+                            std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(b)
+                        {
                             y.put(f.eval::<I>(y.get(), *b));
                         }
                     }
                     [true, true] if same(b) => {
                         let a = std::slice::from_raw_parts(a, n);
-                        for (y, a) in std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(a) {
+                        for (y, a) in
+                            std::slice::from_raw_parts_mut(y.cast::<Pun<T, U>>(), n).iter_mut().zip(a)
+                        {
                             y.put(f.eval::<I>(*a, y.get()));
                         }
                     }

@@ -1,7 +1,9 @@
 //! Runs one kernel by itself, for unit tests.
 
 use tidemill_core::ops::known_elements;
-use tidemill_core::{AnyOp, InferCx, KnownValues, NodeId, Op, PartialValue, Result, TensorType, Value};
+use tidemill_core::{
+    AnyOp, DType, InferCx, KnownValues, NodeId, Op, PartialValue, Result, TensorType, Value,
+};
 
 use super::args::RawBuf;
 use super::{Args, CompileCx, Compiled, KernelTable, NodeStates};
@@ -10,6 +12,25 @@ use super::{Args, CompileCx, Compiled, KernelTable, NodeStates};
 #[track_caller]
 pub(super) fn eval(op: impl Op, inputs: &[Value]) -> Vec<Value> {
     try_eval(op, inputs).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Compares output 0 of `op` with `want`, in every float dtype and on both sides of where vectors end.
+#[track_caller]
+pub(super) fn check_floats(op: impl Op, inputs: &[&[f64]], want: &[f64]) {
+    let tolerances = [(DType::F64, 1e-14), (DType::F32, 5e-7), (DType::F16, 2e-3), (DType::BF16, 1.6e-2)];
+    let inputs: Vec<Value> = inputs.iter().map(|x| Value::from(x.repeat(13))).collect();
+    for (dtype, tolerance) in tolerances {
+        let inputs: Vec<Value> = inputs.iter().map(|x| x.cast(dtype)).collect();
+        let got = &eval(op.clone(), &inputs)[0];
+        assert_eq!((got.dtype(), got.num_elements()), (dtype, 13 * want.len()));
+        for (got, want) in got.iter_f64().zip(want.repeat(13)) {
+            let close = (got - want).abs() <= tolerance * want.abs();
+            assert!(
+                close || got == want || got.is_nan() && want.is_nan(),
+                "{dtype}: {got} instead of {want}"
+            );
+        }
+    }
 }
 
 /// [`eval`] of what may fail.

@@ -241,3 +241,69 @@ pub(super) mod double {
         (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::simd::{Body, Level, run};
+
+    /// Units in the last place between `got` and the exact value, or more than allowed if the sign or NaN is wrong.
+    fn error(got: f32, exact: f64) -> f64 {
+        if got.is_nan() || exact.is_nan() {
+            return if got.is_nan() && exact.is_nan() { 0.0 } else { f64::INFINITY };
+        }
+        if got.is_sign_negative() != exact.is_sign_negative() {
+            return f64::INFINITY;
+        }
+        // The float after the largest would be 2¹²⁸.
+        let bounded = |x: f64| x.abs().min(2f64.powi(128));
+        let binade = bounded(exact).max(f64::from(f32::MIN_POSITIVE)).log2().floor().min(127.0);
+        (bounded(f64::from(got)) - bounded(exact)).abs() / 2f64.powf(binade - 23.0)
+    }
+
+    #[track_caller]
+    fn check(apply: fn(Level, &mut [f32]), exact: fn(f64) -> f64) {
+        let special = [0.0, 1.0, f32::from_bits(1), f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NAN];
+        let mut x: Vec<f32> = special.into_iter().chain(special.map(|x| -x)).collect();
+        x.extend((0..=u32::MAX).step_by(6007).map(f32::from_bits));
+        for level in [Level::Portable, Level::detect()] {
+            let mut y = x.clone();
+            apply(level, &mut y);
+            for (x, y) in x.iter().zip(y) {
+                let (exact, bound) = (exact(f64::from(*x)), 2.5);
+                assert!(error(y, exact) <= bound, "{level:?}: {y:e} of {x:e} instead of {exact:e}");
+            }
+        }
+    }
+
+    macro_rules! accurate {
+        ($($function:ident $exact:expr;)*) => {$(
+            #[test]
+            fn $function() {
+                struct Each<'a>(&'a mut [f32]);
+                impl Body for Each<'_> {
+                    type Out = ();
+                    #[inline(always)]
+                    fn run<I: Isa>(self) {
+                        for x in self.0 {
+                            *x = super::$function::<I>(*x);
+                        }
+                    }
+                }
+                check(|level, x| run(level, Each(x)), $exact);
+            }
+        )*};
+    }
+
+    accurate! {
+        exp f64::exp;
+        exp_m1 f64::exp_m1;
+        ln f64::ln;
+        ln_1p f64::ln_1p;
+        tanh f64::tanh;
+        sigmoid double::sigmoid::<crate::kernels::simd::Portable>;
+        softplus double::softplus::<crate::kernels::simd::Portable>;
+        sin f64::sin;
+        cos f64::cos;
+    }
+}
