@@ -175,9 +175,10 @@ fn contents<'g>(variables: &'g mut [Guard<'_>], written: &[usize]) -> Result<Sma
 
 /// The shape of what is in a slot now.
 fn shape_now(plan: &Plan, frame: &Frame, slot: usize, declared: &tidemill_core::TensorType) -> Option<Shape> {
-    match plan.slots[slot].place {
+    // What is declared goes first: the slot may be shared with a value of another shape.
+    declared.shape.as_known().or_else(|| match plan.slots[slot].place {
         Place::Dynamic => frame.dynamic(slot).map(|v| v.shape().clone()),
-        Place::Feed(i) => frame.feed(i).map(|v| v.shape().clone()).or_else(|| declared.shape.as_known()),
-        _ => declared.shape.as_known(),
-    }
+        Place::Feed(i) => frame.feed(i).map(|v| v.shape().clone()),
+        _ => None,
+    })
 }
