@@ -249,7 +249,7 @@ attrs!(ScatterNd {});
 impl Op for ScatterNd {
     const SCHEMA: Schema = Schema::new(
         "ScatterNd",
-        "(indices: Tindices, updates: T, shape: Tindices) -> (output: T) where Tindices: i16|i32|i64",
+        "(indices: Tindices, updates: T, shape: Tindices) -> (output: T) where T: Num, Tindices: i16|i32|i64",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let shape = cx.shape_argument(2)?;

@@ -191,8 +191,10 @@ pub struct MirrorPadGrad {
 attrs!(MirrorPadGrad { mode });
 
 impl Op for MirrorPadGrad {
-    const SCHEMA: Schema =
-        Schema::new("MirrorPadGrad", "(input: T, paddings: Tpaddings) -> (output: T) where Tpaddings: i32|i64");
+    const SCHEMA: Schema = Schema::new(
+        "MirrorPadGrad",
+        "(input: T, paddings: Tpaddings) -> (output: T) where T: Num, Tpaddings: i32|i64",
+    );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let spared = spared(&self.mode)?;
         let Some(paddings) = paddings(cx)? else { return cx.output(cx.dtype(0), PartialShape::unknown()) };

@@ -31,7 +31,8 @@ fn gather(op: &GatherV2, cx: &CompileCx) -> Result<Compiled> {
     let Some(axis) = cx.ints(2) else { return Ok(Compiled::Deferred) };
     let (params, indices) = (cx.shape(0), cx.shape(1));
     let axis = normalise_axis(axis[0], params.rank())?;
-    let batch = normalise_axis(op.batch_dims, indices.rank() + 1)?;
+    // Up to the rank itself, from which negative values count.
+    let batch = normalise_axis(op.batch_dims - i64::from(op.batch_dims < 0), indices.rank() + 1)?;
     if batch > axis {
         return Err(Error::invalid(format!("batch_dims {batch} is past the axis {axis}")));
     }
