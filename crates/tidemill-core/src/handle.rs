@@ -161,7 +161,12 @@ impl Operation {
     #[track_caller]
     pub fn output(self, index: usize) -> Tensor {
         let node = self.graph().node(self.node);
-        assert!(index < node.outputs.len(), "{} has {} outputs, no output {index}", node.name, node.outputs.len());
+        assert!(
+            index < node.outputs.len(),
+            "{} has {} outputs, no output {index}",
+            node.name,
+            node.outputs.len()
+        );
         Tensor { graph: self.graph, node: self.node, index: index as u32 }
     }
 

@@ -157,9 +157,10 @@ impl<'a> InferCx<'a> {
     /// `InvalidArgument` unless operand `i` has (or may have) the given rank.
     pub fn expect_rank(&self, i: usize, rank: usize) -> Result<()> {
         match self.shape(i).rank() {
-            Some(r) if r != rank => {
-                Err(Error::invalid(format!("operand {i} must have rank {rank}, but its shape is {}", self.shape(i))))
-            }
+            Some(r) if r != rank => Err(Error::invalid(format!(
+                "operand {i} must have rank {rank}, but its shape is {}",
+                self.shape(i)
+            ))),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use tidemill_tensor::{DType, Shape, Value};
+use tidemill_tensor::{DType, Shape};
 
 use crate::graph::Graph;
 use crate::handle::Tensor;
@@ -53,10 +53,4 @@ pub fn fans(shape: &Shape) -> (f64, f64) {
             (*fan_in as f64 * field, *fan_out as f64 * field)
         }
     }
-}
-
-/// A value of any dtype made from an `f64`, as a constant of the graph.
-#[track_caller]
-pub(crate) fn typed_scalar(value: f64, dtype: DType) -> Value {
-    Value::scalar(value).cast(dtype)
 }

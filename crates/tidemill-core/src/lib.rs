@@ -23,11 +23,13 @@ mod variable;
 
 pub use attr::{Attr, AttrMap, AttrValue, Attributes};
 pub use autodiff::{
-    CustomGradient, GradCx, Gradient, Gradients, Grads, IndexedSlices, IntoGrad, NoGrad, custom_gradient, gradients,
-    try_gradients,
+    CustomGradient, GradCx, Gradient, Gradients, Grads, IndexedSlices, IntoGrad, NoGrad, custom_gradient,
+    gradients, try_gradients,
 };
 pub use error::{Error, ErrorKind, OperandNote, Origin, Result};
-pub use graph::{Body, Capture, CollectionItem, ControlDependencies, Graph, NameScope, Node, OpBuilder, RegionId, keys};
+pub use graph::{
+    Body, Capture, CollectionItem, ControlDependencies, Graph, NameScope, Node, OpBuilder, RegionId, keys,
+};
 pub use handle::{Operation, Tensor};
 pub use ids::{GraphId, NodeId, Output};
 pub use infer::{InferCx, KnownValues, NothingKnown, PartialValue, TensorType, normalise_axis};

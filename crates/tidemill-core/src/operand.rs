@@ -198,10 +198,12 @@ impl ShapeArg {
     pub(crate) fn value(&self) -> std::result::Result<Value, Tensor> {
         match self {
             ShapeArg::Tensor(t) => Err(*t),
-            ShapeArg::Known(dims) => Ok(match dims.iter().map(|d| i32::try_from(*d)).collect::<Result<Vec<_>, _>>() {
-                Ok(dims) => Value::from(dims),
-                Err(_) => Value::from(dims.clone()),
-            }),
+            ShapeArg::Known(dims) => {
+                Ok(match dims.iter().map(|d| i32::try_from(*d)).collect::<Result<Vec<_>, _>>() {
+                    Ok(dims) => Value::from(dims),
+                    Err(_) => Value::from(dims.clone()),
+                })
+            }
         }
     }
 }

@@ -241,7 +241,11 @@ fn spread<'a>(specs: &'a [ArgSpec], count: usize, what: &str) -> Result<SmallVec
     let single = specs.len() - lists;
     if count < single || (lists == 0 && count > single) {
         let names: Vec<&str> = specs.iter().map(|s| s.name).collect();
-        return Err(Error::invalid(format!("takes {} {what} ({}), not {count}", specs.len(), names.join(", "))));
+        return Err(Error::invalid(format!(
+            "takes {} {what} ({}), not {count}",
+            specs.len(),
+            names.join(", ")
+        )));
     }
     // A signature holds at most one list.
     let mut all = SmallVec::new();

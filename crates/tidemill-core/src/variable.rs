@@ -218,7 +218,12 @@ impl Graph {
     }
 
     #[track_caller]
-    pub(crate) fn try_get_variable(&self, name: &str, shape: Shape, options: VariableOptions) -> Result<Variable> {
+    pub(crate) fn try_get_variable(
+        &self,
+        name: &str,
+        shape: Shape,
+        options: VariableOptions,
+    ) -> Result<Variable> {
         let at = Location::caller();
         let state = self.read();
         let scope = state.context.variable_scopes.last().cloned().unwrap_or_default();
@@ -235,7 +240,9 @@ impl Graph {
                 format!("variable {full} already exists, first defined at {first}"),
             )
             .with_origin(Origin::Rust(at))
-            .with_help("open the scope with .reuse() to share it, or .auto_reuse() to share it if it exists")),
+            .with_help(
+                "open the scope with .reuse() to share it, or .auto_reuse() to share it if it exists",
+            )),
             (Some((variable, first)), _) => {
                 if !variable.shape().accepts(&shape) {
                     return Err(wrong(format!(
@@ -254,12 +261,17 @@ impl Graph {
             (None, Reuse::Yes) => {
                 let state = self.read();
                 let near = crate::graph::nearest(&full, state.variables.by_name.keys().map(String::as_str));
-                Err(Error::not_found(format!("variable {full} does not exist, or was not made with get_variable"))
-                    .with_origin(Origin::Rust(at))
-                    .with_help(match near {
-                        Some(near) => format!("did you mean {near}? .auto_reuse() makes a variable that is absent"),
-                        None => "make it first in a scope without .reuse(), or open the scope with .auto_reuse()".into(),
-                    }))
+                Err(Error::not_found(format!(
+                    "variable {full} does not exist, or was not made with get_variable"
+                ))
+                .with_origin(Origin::Rust(at))
+                .with_help(match near {
+                    Some(near) => {
+                        format!("did you mean {near}? .auto_reuse() makes a variable that is absent")
+                    }
+                    None => "make it first in a scope without .reuse(), or open the scope with .auto_reuse()"
+                        .into(),
+                }))
             }
             (None, _) => {
                 let initializer = options.initializer.clone().or(scope.initializer).unwrap_or_else(|| {
@@ -267,9 +279,9 @@ impl Graph {
                 });
                 let variable = self.outside_of_bodies(|| {
                     self.root_name_scope().enter(|| {
-                        let initial = self.name_scope(&format!("{full}/Initializer/")).enter(|| {
-                            initializer.build(self, &shape, dtype)
-                        });
+                        let initial = self
+                            .name_scope(&format!("{full}/Initializer/"))
+                            .enter(|| initializer.build(self, &shape, dtype));
                         self.make_variable(&node, initial, &shape, dtype, !options.not_trainable, at)
                     })
                 })?;
@@ -277,7 +289,8 @@ impl Graph {
                 self.write().variables.by_name.insert(full.clone(), (variable, origin));
                 if let Some(regularizer) = options.regularizer.or(scope.regularizer) {
                     let penalty = self.root_name_scope().enter(|| {
-                        self.name_scope(&format!("{full}/Regularizer/")).enter(|| regularizer(variable.value()))
+                        self.name_scope(&format!("{full}/Regularizer/"))
+                            .enter(|| regularizer(variable.value()))
                     });
                     self.add_to_collection(keys::REGULARIZATION_LOSSES, penalty);
                 }
@@ -314,8 +327,11 @@ impl Graph {
                 let scope = self.current_name_scope();
                 let initial = initial_value.in_graph(self, "initial_value")?;
                 let shape = initial.shape().as_known().ok_or_else(|| {
-                    Error::invalid(format!("a variable's shape must be fully known, but it is {}", initial.shape()))
-                        .with_origin(Origin::Rust(at))
+                    Error::invalid(format!(
+                        "a variable's shape must be fully known, but it is {}",
+                        initial.shape()
+                    ))
+                    .with_origin(Origin::Rust(at))
                 })?;
                 self.make_variable(&format!("{scope}/"), initial, &shape, initial.dtype(), trainable, at)
             })
@@ -334,7 +350,8 @@ impl Graph {
         at: &'static Location<'static>,
     ) -> Result<Variable> {
         let origin = Origin::Rust(at);
-        let op = VariableV2 { shape: shape.into(), dtype, container: String::new(), shared_name: String::new() };
+        let op =
+            VariableV2 { shape: shape.into(), dtype, container: String::new(), shared_name: String::new() };
         let reference = self.op(op).name(name).origin(origin.clone()).try_build()?.output(0);
         let full = reference.op().name();
         let (initializer, value) = self.name_scope(&format!("{full}/")).enter(|| -> Result<_> {

@@ -145,6 +145,7 @@ pub fn clip_by_global_norm<T: Clip>(
             let one = graph.constant(tidemill_core::Value::scalar(1.0).cast(dtype));
             let scale = clip_norm * ops::minimum(inverse, one / clip_norm);
             // norm - norm is 0, or NaN if the norm is not finite: then nothing is to look sound.
+            #[allow(clippy::eq_op)] // 0, or NaN where the norm is not finite
             let scale = scale + (norm - norm);
             let clip = |(i, gradient): (usize, &Option<T>)| {
                 gradient.map(|gradient| {

@@ -47,6 +47,9 @@ pub struct Session {
     closed: AtomicBool,
 }
 
+/// The tensors fed, and what with.
+type Resolved = (SmallVec<[Output; 4]>, SmallVec<[Value; 4]>);
+
 /// What a plan was compiled for, as numbers: fetches, targets, and each feed with its dtype and shape.
 type PlanKey = SmallVec<[u64; 48]>;
 
@@ -149,7 +152,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.with_borrow_mut(|running| drop(running.pop()));
+        RUNNING.with_borrow_mut(|running| {
+            running.pop();
+        });
     }
 }
 
@@ -278,19 +283,24 @@ impl Session {
         fetches.request(&mut requests)?;
         let (outputs, values) = self.resolve(feeds.into())?;
         let mut text = String::new();
-        let plan = self.compile(&requests.tensors, &requests.targets, &outputs, &values, |pass, program| {
-            text.push_str(&format!("== {pass}\n{program}\n"));
-        })?;
+        let plan =
+            self.compile(&requests.tensors, &requests.targets, &outputs, &values, |pass, program| {
+                text.push_str(&format!("== {pass}\n{program}\n"));
+            })?;
         text.push_str(&format!("== plan\n{plan}"));
         Ok(text)
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Relaxed) { Err(Error::precondition("the session is closed")) } else { Ok(()) }
+        if self.closed.load(Ordering::Relaxed) {
+            Err(Error::precondition("the session is closed"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Which tensors are fed with what.
-    fn resolve(&self, feeds: FeedDict) -> Result<(SmallVec<[Output; 4]>, SmallVec<[Value; 4]>)> {
+    fn resolve(&self, feeds: FeedDict) -> Result<Resolved> {
         let mut outputs: SmallVec<[Output; 4]> = SmallVec::with_capacity(feeds.entries.len());
         let mut values: SmallVec<[Value; 4]> = SmallVec::with_capacity(feeds.entries.len());
         for (key, value) in feeds.entries {
@@ -356,10 +366,15 @@ impl Session {
         let ty = &node.outputs[output.index as usize];
         let have = format!("{}{}", value.dtype(), value.shape());
         let name = format!("{}:{}", node.name, output.index);
-        let wrong = |what: String| Err(Error::invalid(what).with_node(node.op.name(), &node.name).with_origin(node.origin.clone()));
+        let wrong = |what: String| {
+            Err(Error::invalid(what).with_node(node.op.name(), &node.name).with_origin(node.origin.clone()))
+        };
         if value.dtype() != ty.dtype {
-            return wrong(format!("\"{name}\" is {}, but is fed a {have}", TensorType::new(ty.dtype, ty.shape.clone())))
-                .map_err(|e| e.with_help(format!("convert the value: value.cast(tf::{})", ty.dtype)));
+            return wrong(format!(
+                "\"{name}\" is {}, but is fed a {have}",
+                TensorType::new(ty.dtype, ty.shape.clone())
+            ))
+            .map_err(|e| e.with_help(format!("convert the value: value.cast(tf::{})", ty.dtype)));
         }
         if ty.shape.accepts(value.shape()) {
             return Ok(());
@@ -381,7 +396,12 @@ impl Session {
         }
     }
 
-    fn execute(&self, prepared: &Prepared, feeds: &[Value], options: RunOptions) -> Result<SmallVec<[Value; 4]>> {
+    fn execute(
+        &self,
+        prepared: &Prepared,
+        feeds: &[Value],
+        options: RunOptions,
+    ) -> Result<SmallVec<[Value; 4]>> {
         let _running = Running::enter(self.id)?;
         let deadline = options.timeout.map(|t| Instant::now() + t);
         let plan = &prepared.plan;
@@ -455,14 +475,16 @@ impl<F: Fetch> Callable<'_, F> {
             signature.iter().zip(values).all(|((dtype, shape), v)| *dtype == v.dtype() && shape == v.shape())
         };
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-        let known = latest.as_ref().filter(|(signature, _)| fits(signature)).map(|(_, prepared)| prepared.clone());
+        let known =
+            latest.as_ref().filter(|(signature, _)| fits(signature)).map(|(_, prepared)| prepared.clone());
         drop(latest);
         let prepared = match known {
             Some(prepared) => prepared,
             None => {
                 let prepared = self.session.prepared(&self.tensors, &self.targets, &self.feeds, values)?;
                 let signature = values.iter().map(|v| (v.dtype(), v.shape().clone())).collect();
-                *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some((signature, prepared.clone()));
+                *self.latest.write().unwrap_or_else(PoisonError::into_inner) =
+                    Some((signature, prepared.clone()));
                 prepared
             }
         };

@@ -102,7 +102,10 @@ impl Gradients {
     /// its `y`; `Unimplemented` when an op on the way has no gradient; `Internal` when a gradient rule gives the wrong number
     /// of gradients, or one of another dtype or shape.
     #[track_caller]
-    pub fn with_respect_to<X: IntoIterator<Item: Into<Tensor>>>(self, xs: X) -> Result<Vec<Option<Gradient>>> {
+    pub fn with_respect_to<X: IntoIterator<Item: Into<Tensor>>>(
+        self,
+        xs: X,
+    ) -> Result<Vec<Option<Gradient>>> {
         let xs: Vec<Tensor> = xs.into_iter().map(Into::into).collect();
         let Some(first) = self.ys.first() else {
             return Err(Error::invalid("gradients need at least one y"));
@@ -239,7 +242,9 @@ impl<'g> Sweep<'g> {
         let scope = format!("{}_grad", node.name);
         let grads = self
             .graph
-            .as_gradient_of(&node.name, &node.origin, || self.graph.name_scope(&scope).enter(|| node.op.grad(&cx)))
+            .as_gradient_of(&node.name, &node.origin, || {
+                self.graph.name_scope(&scope).enter(|| node.op.grad(&cx))
+            })
             .map_err(fail)?;
         if grads.len() != node.inputs.len() {
             return Err(fail(Error::internal(format!(

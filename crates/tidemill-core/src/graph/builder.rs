@@ -154,7 +154,9 @@ impl OpBuilder {
             return Err(fail(&state, Error::precondition("the graph is finalized and cannot grow"))
                 .with_help("build the whole graph before the run loop"));
         }
-        if let Some(Arg::Tensor(t)) = args.iter().find(|a| matches!(a, Arg::Tensor(t) if t.graph != graph.id())) {
+        if let Some(Arg::Tensor(t)) =
+            args.iter().find(|a| matches!(a, Arg::Tensor(t) if t.graph != graph.id()))
+        {
             let whose = format!("operand {:?} belongs to another graph", *t);
             return Err(fail(&state, Error::invalid(whose)).with_help("build the whole formula in one graph"));
         }
@@ -168,17 +170,23 @@ impl OpBuilder {
             }
         }
         let types: SmallVec<[TensorType; 4]> = args.iter().map(|arg| type_of(&state, arg)).collect();
-        let outputs = op
-            .checked_infer(&InferCx::new(&types, &ArgValues { state: &state, args: &args }))
-            .map_err(|e| fail(&state, e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)))?;
+        let outputs =
+            op.checked_infer(&InferCx::new(&types, &ArgValues { state: &state, args: &args })).map_err(
+                |e| fail(&state, e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)),
+            )?;
 
         let exact = base.strip_suffix('/');
         match exact {
             Some(exact) if state.by_name.contains_key(exact) => {
-                return Err(fail(&state, Error::new(ErrorKind::AlreadyExists, format!("\"{exact}\" already exists"))));
+                return Err(fail(
+                    &state,
+                    Error::new(ErrorKind::AlreadyExists, format!("\"{exact}\" already exists")),
+                ));
             }
             Some(_) => {}
-            None => names::check_name(base, !state.context.name_scope.is_empty()).map_err(|e| fail(&state, e))?,
+            None => {
+                names::check_name(base, !state.context.name_scope.is_empty()).map_err(|e| fail(&state, e))?
+            }
         }
         let start = state.nodes.len();
         let (full, claim) = match exact {
@@ -195,7 +203,8 @@ impl OpBuilder {
                 Arg::Constant(arg, value) => {
                     let (name, _) = state.names.claim(format!("{full}/{arg}"));
                     let ty = TensorType::new(value.dtype(), value.shape());
-                    let node = add_node(&mut state, Arc::new(Const { value }), name, SmallVec::new(), [ty], &origin);
+                    let node =
+                        add_node(&mut state, Arc::new(Const { value }), name, SmallVec::new(), [ty], &origin);
                     Output::new(node, 0)
                 }
             })
@@ -226,7 +235,8 @@ fn add_node(
     let controls = state.context.control_inputs(&inputs);
     let controls = state.local_controls(controls);
     let (outputs, region) = (outputs.into_iter().collect(), state.context.region);
-    let node = state.push(Node { op, name: name.into(), inputs, controls, outputs, origin: origin.clone(), region });
+    let node =
+        state.push(Node { op, name: name.into(), inputs, controls, outputs, origin: origin.clone(), region });
     state.context.record(node);
     node
 }

@@ -98,7 +98,8 @@ impl NameScope<'_> {
             name
         };
         drop(state);
-        let guard = Restore { graph: self.graph, restore: |cx, outer| cx.name_scope = outer, saved: Some(outer) };
+        let guard =
+            Restore { graph: self.graph, restore: |cx, outer| cx.name_scope = outer, saved: Some(outer) };
         let result = f();
         drop(guard);
         let mut state = self.graph.write();

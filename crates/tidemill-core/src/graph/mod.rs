@@ -21,8 +21,8 @@ pub use collections::{CollectionItem, keys};
 pub use context::{ControlDependencies, NameScope};
 pub(crate) use context::{Restore, join};
 pub(crate) use region::Built;
-pub use region::{Body, Capture, RegionId};
 use region::RegionState;
+pub use region::{Body, Capture, RegionId};
 
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::{self, Operation, Tensor};
@@ -287,7 +287,8 @@ impl Graph {
         let scope = state.context.name_scope.clone();
         names::check_name(name, !scope.is_empty())?;
         let len = state.nodes.len();
-        let group = state.last_group.take().filter(|g| g.end == len && (g.start..g.end).contains(&node.index()));
+        let group =
+            state.last_group.take().filter(|g| g.end == len && (g.start..g.end).contains(&node.index()));
         let Some(group) = group else {
             let have = state.nodes[node.index()].name.clone();
             return Err(Error::precondition(format!(
@@ -296,7 +297,7 @@ impl Graph {
             .with_help("call .named() on the operation as it is made, or build it in a name scope"));
         };
         state.names.release(group.claim);
-        let (new, claim) = state.names.claim(context::join(&scope, name));
+        let (new, claim) = state.names.claim(join(&scope, name));
         let prefix = format!("{}/", group.name);
         for index in group.start..group.end {
             let old = state.nodes[index].name.clone();

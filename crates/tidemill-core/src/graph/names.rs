@@ -78,8 +78,9 @@ pub(crate) fn check_name(name: &str, in_scope: bool) -> Result<()> {
     if name.chars().next().is_some_and(first) && name.chars().all(rest) {
         Ok(())
     } else {
-        Err(Error::invalid(format!("{name:?} is not a valid name"))
-            .with_help("a name starts with a letter, digit or '.', and goes on with those or any of _ - / \\"))
+        Err(Error::invalid(format!("{name:?} is not a valid name")).with_help(
+            "a name starts with a letter, digit or '.', and goes on with those or any of _ - / \\",
+        ))
     }
 }
 

@@ -148,11 +148,6 @@ pub(crate) struct Built {
 }
 
 impl Graph {
-    /// The region that nodes are added to.
-    pub(crate) fn current_region(&self) -> RegionId {
-        self.read().context.region
-    }
-
     /// Builds a region inside the current one. `f` gets its declared parameters and returns its results.
     pub(crate) fn build_region(
         &self,
@@ -164,11 +159,18 @@ impl Graph {
             let mut state = self.write();
             let parent = state.context.region;
             let region = RegionId(state.regions.len() as u32 + 1);
-            state.regions.push(RegionState { parent, forward, open: true, captures: vec![], controls: vec![] });
+            state.regions.push(RegionState {
+                parent,
+                forward,
+                open: true,
+                captures: vec![],
+                controls: vec![],
+            });
             state.context.region = region;
             (region, parent)
         };
-        let _guard = super::Restore { graph: self, restore: |cx, outer| cx.region = outer, saved: Some(outer) };
+        let _guard =
+            super::Restore { graph: self, restore: |cx, outer| cx.region = outer, saved: Some(outer) };
         let made: Vec<Tensor> = params
             .iter()
             .map(|ty| self.op(Param { ty: ty.clone() }).try_build().map(|op| op.output(0)))
@@ -192,7 +194,8 @@ impl Graph {
     /// Runs `f`; what it makes belongs to no body and waits for nothing: variables are made there, wherever they are asked for.
     pub(crate) fn outside_of_bodies<R>(&self, f: impl FnOnce() -> R) -> R {
         let saved = std::mem::take(&mut self.write().context.region);
-        let _guard = super::Restore { graph: self, restore: |cx, saved| cx.region = saved, saved: Some(saved) };
+        let _guard =
+            super::Restore { graph: self, restore: |cx, saved| cx.region = saved, saved: Some(saved) };
         self.clear_control_dependencies().enter(f)
     }
 

@@ -15,10 +15,10 @@ pub(super) fn register(set: OpSet) -> OpSet {
 
 unary_ops! { register_functions, x -> y:
     /// The hyperbolic tangent.
-    Tanh: "Float", tanh "tf.tanh", grad |g| g.from_result(TanhGrad);
+    Tanh: "Float", tanh "tf.tanh", grad |g| g.by_result(TanhGrad);
 
     /// The logistic function `1 / (1 + e⁻ˣ)`.
-    Sigmoid: "Float", sigmoid "tf.sigmoid", grad |g| g.from_result(SigmoidGrad);
+    Sigmoid: "Float", sigmoid "tf.sigmoid", grad |g| g.by_result(SigmoidGrad);
 }
 
 unary_ops! { register_features, features -> activations:

@@ -62,7 +62,8 @@ pub struct ShapeN {
 attrs!(ShapeN { out_type });
 
 impl Op for ShapeN {
-    const SCHEMA: Schema = Schema::new("ShapeN", "(input: N*T) -> (output: N*out_type) where out_type: i32|i64");
+    const SCHEMA: Schema =
+        Schema::new("ShapeN", "(input: N*T) -> (output: N*out_type) where out_type: i32|i64");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let out_type = index_type(self.out_type)?;
         Ok(cx.inputs().iter().map(|input| TensorType::new(out_type, [input.shape.rank()])).collect())
@@ -167,7 +168,9 @@ impl Op for Reshape {
         }
         let shape = cx.shape(0);
         let cannot = |have: usize, want: usize| {
-            Error::invalid(format!("cannot reshape {shape} ({have} elements) to {target}, which takes {want}"))
+            Error::invalid(format!(
+                "cannot reshape {shape} ({have} elements) to {target}, which takes {want}"
+            ))
         };
         let Some(known) = known_product(dims) else {
             return Err(Error::invalid(format!("{target} has too many elements")));
@@ -177,8 +180,10 @@ impl Op for Reshape {
         match (element_count(shape), &open[..]) {
             (Some(count), []) if count != known => return Err(cannot(count, known)),
             (Some(_), [_]) if known == 0 && wildcards == 1 => {
-                return Err(Error::invalid(format!("-1 in {target} could be anything, as another size is 0"))
-                    .with_help("give all sizes of an empty tensor"));
+                return Err(Error::invalid(format!(
+                    "-1 in {target} could be anything, as another size is 0"
+                ))
+                .with_help("give all sizes of an empty tensor"));
             }
             (Some(count), [axis]) if known > 0 => {
                 if count % known != 0 {
@@ -238,7 +243,10 @@ impl Op for ExpandDims {
         Schema::new("ExpandDims", "(input: T, dim: Tdim) -> (output: T) where Tdim: i32|i64");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         if cx.shape(1).num_elements().is_some_and(|n| n != 1) {
-            return Err(Error::invalid(format!("dim must be a single number, but its shape is {}", cx.shape(1))));
+            return Err(Error::invalid(format!(
+                "dim must be a single number, but its shape is {}",
+                cx.shape(1)
+            )));
         }
         let Some(dims) = cx.shape(0).dims() else { return cx.output(cx.dtype(0), PartialShape::unknown()) };
         let Some(axis) = cx.known_all(1) else {
@@ -260,7 +268,9 @@ impl Op for ExpandDims {
 pub(super) fn insertion_axis(axis: i64, rank: usize) -> Result<usize> {
     normalise_axis(axis, rank + 1).map_err(|_| {
         let range = format!("-{} to {rank}", rank + 1);
-        Error::invalid(format!("axis {axis} is out of range: a tensor of rank {rank} takes a new one at {range}"))
+        Error::invalid(format!(
+            "axis {axis} is out of range: a tensor of rank {rank} takes a new one at {range}"
+        ))
     })
 }
 
@@ -281,7 +291,9 @@ impl Op for Squeeze {
             let axis = normalise_axis(axis, dims.len())?;
             if let Some(size) = dims[axis].filter(|size| *size != 1) {
                 let shape = cx.shape(0);
-                return Err(Error::invalid(format!("axis {axis} of {shape} has size {size}, and only 1 can be dropped")));
+                return Err(Error::invalid(format!(
+                    "axis {axis} of {shape} has size {size}, and only 1 can be dropped"
+                )));
             }
             dropped[axis] = true;
         }
@@ -626,7 +638,9 @@ pub fn matrix_transpose(x: impl Into<Tensor>) -> Tensor {
     let x = x.into();
     let mut perm: Vec<i32> = match x.shape().rank() {
         Some(rank) if rank >= 2 => (0..rank as i32).collect(),
-        _ => or_panic(Err(Error::invalid(format!("matrix_transpose needs a known rank of at least 2: {x:?}")))),
+        _ => {
+            or_panic(Err(Error::invalid(format!("matrix_transpose needs a known rank of at least 2: {x:?}"))))
+        }
     };
     let rank = perm.len();
     perm.swap(rank - 2, rank - 1);

@@ -96,7 +96,11 @@ impl Op for PlaceholderWithDefault {
     const SCHEMA: Schema = Schema::new("PlaceholderWithDefault", "(input: T) -> (output: T)");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         if !self.shape.is_compatible_with(cx.shape(0)) {
-            return Err(Error::invalid(format!("the default's shape {} does not fit {}", cx.shape(0), self.shape)));
+            return Err(Error::invalid(format!(
+                "the default's shape {} does not fit {}",
+                cx.shape(0),
+                self.shape
+            )));
         }
         cx.output(cx.dtype(0), self.shape.clone())
     }
@@ -131,8 +135,10 @@ pub struct Range;
 attrs!(Range {});
 
 impl Op for Range {
-    const SCHEMA: Schema =
-        Schema::new("Range", "(start: T, limit: T, delta: T) -> (output: T) where T: f32|f64|bf16|i8|i16|i32|i64|u16|u32|u64");
+    const SCHEMA: Schema = Schema::new(
+        "Range",
+        "(start: T, limit: T, delta: T) -> (output: T) where T: f32|f64|bf16|i8|i16|i32|i64|u16|u32|u64",
+    );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         for i in 0..3 {
             cx.expect_rank(i, 0)?;
@@ -140,9 +146,11 @@ impl Op for Range {
         let known = |i| cx.known_all(i).and_then(|v| v.first().copied());
         let length = match (known(0), known(1), known(2)) {
             (_, _, Some(0)) => return Err(Error::invalid("delta must not be 0")),
-            (Some(start), Some(limit), Some(delta)) => Some(range_length(start, limit, delta).ok_or_else(|| {
-                Error::invalid(format!("the range from {start} never reaches {limit} by {delta}"))
-            })?),
+            (Some(start), Some(limit), Some(delta)) => {
+                Some(range_length(start, limit, delta).ok_or_else(|| {
+                    Error::invalid(format!("the range from {start} never reaches {limit} by {delta}"))
+                })?)
+            }
             _ => None,
         };
         cx.output(cx.dtype(0), [length])
@@ -157,7 +165,12 @@ impl Op for Range {
             return None;
         }
         let within = |v: &i64| if delta > 0 { *v < limit } else { *v > limit };
-        Some(std::iter::successors(Some(start), |v| v.checked_add(delta)).take_while(within).map(Some).collect())
+        Some(
+            std::iter::successors(Some(start), |v| v.checked_add(delta))
+                .take_while(within)
+                .map(Some)
+                .collect(),
+        )
     }
 }
 
@@ -247,12 +260,14 @@ impl Graph {
         if let ShapeArg::Known(dims) = &shape {
             let dims: Result<Vec<usize>> = dims
                 .iter()
-                .map(|d| usize::try_from(*d).map_err(|_| Error::invalid(format!("{name}: dimension {d} is negative"))))
+                .map(|d| {
+                    usize::try_from(*d)
+                        .map_err(|_| Error::invalid(format!("{name}: dimension {d} is negative")))
+                })
                 .collect();
             let dims = or_panic(dims);
             let count = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
             if count < CONSTANT_LIMIT {
-                let value = Value::scalar(element).cast(dtype);
                 let value = or_panic(Value::full(dtype, dims, element).map_err(Error::from));
                 return self.op(Const { value }).name(name).tensor();
             }

@@ -85,7 +85,9 @@ impl Op for IdentityN {
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
         match &self.gradient {
             Some(custom) => custom.grad(cx),
-            None => Ok((0..cx.num_outputs()).map(|i| cx.dy_as_is(i)).collect::<SmallVec<[Option<Gradient>; 4]>>()),
+            None => {
+                Ok((0..cx.num_outputs()).map(|i| cx.dy_as_is(i)).collect::<SmallVec<[Option<Gradient>; 4]>>())
+            }
         }
     }
 }
@@ -139,7 +141,8 @@ pub struct Print {
 attrs!(Print { message, first_n, summarize });
 
 impl Op for Print {
-    const SCHEMA: Schema = Schema::new("Print", "(input: T, data: *) -> (output: T)").effect(Effect::Stateful);
+    const SCHEMA: Schema =
+        Schema::new("Print", "(input: T, data: *) -> (output: T)").effect(Effect::Stateful);
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }
@@ -167,7 +170,9 @@ pub fn group<I: IntoIterator<Item: Into<Operation>>>(operations: I) -> Operation
     let operations: Vec<Operation> = operations.into_iter().map(Into::into).collect();
     match operations.first() {
         Some(first) => group_in(&first.graph(), "group_deps", &operations),
-        None => or_panic(Err(Error::invalid("group needs at least one operation").with_help("use graph.no_op()"))),
+        None => {
+            or_panic(Err(Error::invalid("group needs at least one operation").with_help("use graph.no_op()")))
+        }
     }
 }
 
@@ -204,7 +209,11 @@ pub fn assert_that(condition: impl Into<Tensor>, data: &[Tensor], message: &str)
 #[track_caller]
 pub fn print(x: impl Into<Tensor>, data: &[Tensor], message: &str) -> Tensor {
     let x = x.into();
-    x.graph().op(Print { message: message.to_owned(), first_n: -1, summarize: 3 }).input(x).inputs(data).tensor()
+    x.graph()
+        .op(Print { message: message.to_owned(), first_n: -1, summarize: 3 })
+        .input(x)
+        .inputs(data)
+        .tensor()
 }
 
 /// Each of `tensors`, available once all of them and all `controls` are. TensorFlow: `tf.tuple`.

@@ -17,7 +17,7 @@ impl Through {
     }
 
     /// `op(y, dy)`: the gradient, where an op of its own computes it from the result.
-    pub(super) fn from_result(&self, op: impl Op) -> Tensor {
+    pub(super) fn by_result(&self, op: impl Op) -> Tensor {
         self.y.graph().add(op, &[self.y, self.dy])
     }
 }

@@ -43,7 +43,10 @@ impl GatherV2 {
         };
         match usize::try_from(at) {
             Ok(at) if indices.rank().is_none_or(|rank| at <= rank) => Ok(Some(at)),
-            _ => Err(Error::invalid(format!("batch_dims {} is out of range for indices {indices}", self.batch_dims))),
+            _ => Err(Error::invalid(format!(
+                "batch_dims {} is out of range for indices {indices}",
+                self.batch_dims
+            ))),
         }
     }
 }
@@ -102,8 +105,10 @@ impl Op for GatherV2 {
             (Some(axis), Some(rank)) => normalise_axis(axis, rank)?,
             (Some(axis), None) if axis > 0 => axis as usize,
             _ => {
-                return Err(Error::unimplemented("the gradient of a gather whose axis is not known before the run")
-                    .with_help("give the axis as a number, and a params of known rank if it is negative"));
+                return Err(Error::unimplemented(
+                    "the gradient of a gather whose axis is not known before the run",
+                )
+                .with_help("give the axis as a number, and a params of known rank if it is negative"));
             }
         };
         let Some(batch) = self.batch_axes(&cx.x(1).shape())? else {
@@ -125,7 +130,9 @@ impl Op for GatherV2 {
 /// `InvalidArgument` when a known index is not one of an axis of size `dim`.
 fn check_indices(indices: &[Option<i64>], dim: usize) -> Result<()> {
     match indices.iter().enumerate().find(|(_, i)| i.is_some_and(|i| i < 0 || i >= dim as i64)) {
-        Some((at, Some(index))) => Err(Error::invalid(format!("indices[{at}] = {index} is not in [0, {dim})"))),
+        Some((at, Some(index))) => {
+            Err(Error::invalid(format!("indices[{at}] = {index} is not in [0, {dim})")))
+        }
         _ => Ok(()),
     }
 }
@@ -204,9 +211,10 @@ impl Op for GatherNd {
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let (params, indices) = (cx.shape(0), cx.shape(1));
-        let Some((depth, outer)) = indices.dims().map(|dims| dims.split_last()).map_or(Ok(None), |split| {
-            split.map(Some).ok_or_else(|| Error::invalid("indices must not be a scalar"))
-        })?
+        let Some((depth, outer)) =
+            indices.dims().map(|dims| dims.split_last()).map_or(Ok(None), |split| {
+                split.map(Some).ok_or_else(|| Error::invalid("indices must not be a scalar"))
+            })?
         else {
             return cx.output(cx.dtype(0), PartialShape::unknown());
         };
@@ -258,9 +266,13 @@ impl Op for ScatterNd {
             let Some((depth, outer)) = indices.split_last() else {
                 return Err(Error::invalid("indices must not be a scalar"));
             };
-            let row = depth.map_or(Some(PartialShape::unknown()), |depth| dims.get(depth..).map(PartialShape::from));
+            let row = depth
+                .map_or(Some(PartialShape::unknown()), |depth| dims.get(depth..).map(PartialShape::from));
             let want = row.map(|row| PartialShape::from(outer).concatenate(&row)).ok_or_else(|| {
-                Error::invalid(format!("indices {} hold positions in more axes than {shape} has", cx.shape(0)))
+                Error::invalid(format!(
+                    "indices {} hold positions in more axes than {shape} has",
+                    cx.shape(0)
+                ))
             })?;
             if !updates.is_compatible_with(&want) {
                 return Err(Error::invalid(format!("updates must have shape {want}, not {updates}")));
@@ -320,7 +332,9 @@ impl Op for UnsortedSegmentSum {
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.expect_rank(2, 0)?;
         let segments = match cx.known_all(2) {
-            Some(n) => Some(usize::try_from(n[0]).map_err(|_| Error::invalid("num_segments must not be negative"))?),
+            Some(n) => {
+                Some(usize::try_from(n[0]).map_err(|_| Error::invalid("num_segments must not be negative"))?)
+            }
             None => None,
         };
         let (Some(data), Some(ids)) = (cx.shape(0).dims(), cx.shape(1).dims()) else {
@@ -333,7 +347,10 @@ impl Op for UnsortedSegmentSum {
                 cx.shape(1)
             )));
         }
-        cx.output(cx.dtype(0), PartialShape::from([segments]).concatenate(&PartialShape::from(&data[ids.len()..])))
+        cx.output(
+            cx.dtype(0),
+            PartialShape::from([segments]).concatenate(&PartialShape::from(&data[ids.len()..])),
+        )
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
         let (dy, ids) = (cx.dy(0), cx.x(1));
@@ -446,7 +463,8 @@ pub fn embedding_lookup(params: impl Into<Tensor>, ids: impl Operand) -> Tensor 
 #[track_caller]
 pub fn gather_nd(params: impl Into<Tensor>, indices: impl Operand) -> Tensor {
     let params = params.into();
-    resolved(params.graph().op(GatherNd).input(params), "indices", or_panic(indices.resolve(DType::I32))).tensor()
+    resolved(params.graph().op(GatherNd).input(params), "indices", or_panic(indices.resolve(DType::I32)))
+        .tensor()
 }
 
 /// Zeros of `shape`, with `updates` added at the positions that the last axis of `indices` holds. TensorFlow: `tf.scatter_nd`.
@@ -454,7 +472,11 @@ pub fn gather_nd(params: impl Into<Tensor>, indices: impl Operand) -> Tensor {
 /// # Panics
 /// When the shapes do not fit each other.
 #[track_caller]
-pub fn scatter_nd(indices: impl Into<Tensor>, updates: impl Into<Tensor>, shape: impl Into<ShapeArg>) -> Tensor {
+pub fn scatter_nd(
+    indices: impl Into<Tensor>,
+    updates: impl Into<Tensor>,
+    shape: impl Into<ShapeArg>,
+) -> Tensor {
     let (indices, updates, shape) = (indices.into(), updates.into(), shape.into());
     let builder = updates.graph().op(ScatterNd).input(indices).input(updates);
     match shape.value() {
@@ -478,7 +500,11 @@ pub fn scatter_nd(indices: impl Into<Tensor>, updates: impl Into<Tensor>, shape:
 #[track_caller]
 pub fn one_hot(indices: impl Into<Tensor>, depth: impl Depth) -> Tensor {
     let indices = indices.into();
-    let builder = resolved(indices.graph().op(OneHot { axis: -1 }).name("one_hot").input(indices), "depth", depth.depth());
+    let builder = resolved(
+        indices.graph().op(OneHot { axis: -1 }).name("one_hot").input(indices),
+        "depth",
+        depth.depth(),
+    );
     builder.constant("on_value", 1f32).constant("off_value", 0f32).tensor()
 }
 

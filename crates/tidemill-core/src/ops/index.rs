@@ -67,10 +67,13 @@ impl Op for Slice {
     }
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         let shape = cx.shape(0).as_known()?;
-        let axes = cx.known_all(1)?.into_iter().zip(cx.known_all(2)?).zip(shape.dims()).map(|((begin, size), dim)| {
-            let size = if size < 0 { dim.checked_sub(usize::try_from(begin).ok()?)? } else { size as usize };
-            Some((begin, 1, size))
-        });
+        let axes = cx.known_all(1)?.into_iter().zip(cx.known_all(2)?).zip(shape.dims()).map(
+            |((begin, size), dim)| {
+                let size =
+                    if size < 0 { dim.checked_sub(usize::try_from(begin).ok()?)? } else { size as usize };
+                Some((begin, 1, size))
+            },
+        );
         picked(&cx.known_elements(0)?, &shape, &axes.collect::<Option<Vec<_>>>()?)
     }
 }
@@ -86,7 +89,9 @@ fn extent(axis: usize, dim: Dim, begin: Option<i64>, size: Option<i64>) -> Resul
     if let (Some(dim), Some(begin)) = (dim, begin) {
         let end = size.map_or(begin, |size| begin.saturating_add(size.max(0)));
         if end > dim as i64 {
-            return Err(Error::invalid(format!("{begin}..{end} is out of range for axis {axis} of size {dim}")));
+            return Err(Error::invalid(format!(
+                "{begin}..{end} is out of range for axis {axis} of size {dim}"
+            )));
         }
     }
     Ok(match size {
@@ -152,7 +157,11 @@ impl Op for StridedSlice {
             shrink_axis_mask: self.shrink_axis_mask,
         });
         for (arg, t) in [("shape", x), ("begin", cx.x(1)), ("end", cx.x(2)), ("strides", cx.x(3))] {
-            builder = match cx.graph().known_value(t.output()).and_then(|v| v.into_iter().collect::<Option<Vec<_>>>()) {
+            builder = match cx
+                .graph()
+                .known_value(t.output())
+                .and_then(|v| v.into_iter().collect::<Option<Vec<_>>>())
+            {
                 Some(known) => builder.constant(arg, Value::from(known).cast(t.dtype())),
                 None => builder.input(t),
             };
@@ -273,7 +282,9 @@ fn single(dim: Dim, at: Option<i64>, stride: Option<i64>, axis: usize) -> Result
         (Some(at), Some(dim)) => {
             let from_start = if at < 0 { at + dim as i64 } else { at };
             if !(0..dim as i64).contains(&from_start) {
-                return Err(Error::invalid(format!("index {at} is out of range for axis {axis} of size {dim}")));
+                return Err(Error::invalid(format!(
+                    "index {at} is out of range for axis {axis} of size {dim}"
+                )));
             }
             Some(from_start)
         }
@@ -581,7 +592,8 @@ pub fn index(x: impl Into<Tensor>, at: impl Index) -> Tensor {
     let (x, entries) = (x.into(), at.entries());
     let graph = x.graph();
     let op = masks(&entries);
-    let [begin, end, strides] = [0, 1, 2].map(|i| entries.iter().map(move |entry| limits(entry)[i]).collect::<Vec<_>>());
+    let [begin, end, strides] =
+        [0, 1, 2].map(|i| entries.iter().map(move |entry| limits(entry)[i]).collect::<Vec<_>>());
     let tensor = entries.iter().find_map(|entry| if let Ix::AtTensor(t) = entry { Some(*t) } else { None });
     let Some(tensor) = tensor else {
         let [begin, end, strides] = of_one_dtype([begin, end, strides].map(ShapeArg::Known));
@@ -597,7 +609,8 @@ pub fn index(x: impl Into<Tensor>, at: impl Index) -> Tensor {
     let dtype = tensor.dtype();
     or_panic(graph.with_origin(Origin::here(), || {
         graph.name_scope("strided_slice").enter(|| {
-            let starts = entries.iter().map(|entry| if let Ix::AtTensor(t) = entry { Some(*t) } else { None });
+            let starts =
+                entries.iter().map(|entry| if let Ix::AtTensor(t) = entry { Some(*t) } else { None });
             let begin = stacked(&graph, dtype, &begin, &starts.collect::<Vec<_>>())?;
             let end = stacked(&graph, dtype, &end, &ends)?;
             let strides = stacked(&graph, dtype, &strides, &vec![None; entries.len()])?;

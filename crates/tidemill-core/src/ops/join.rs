@@ -49,7 +49,8 @@ impl Op for ConcatV2 {
             let Some(dims) = cx.shape(i).dims() else { continue };
             // An unknown axis leaves nothing to compare but the ranks.
             let open = |d: usize| axis.is_none() || axis == Some(d);
-            let dims: PartialShape = dims.iter().enumerate().map(|(d, dim)| dim.filter(|_| !open(d))).collect();
+            let dims: PartialShape =
+                dims.iter().enumerate().map(|(d, dim)| dim.filter(|_| !open(d))).collect();
             across = across.merge(&dims).ok_or_else(|| {
                 let message = format!("values[{i}] has shape {}, the values before it {across}", cx.shape(i));
                 Error::invalid(match axis {
@@ -82,7 +83,14 @@ impl Op for ConcatV2 {
             let along = cx.graph().op(ops::Slice).input(stack(sizes, 1)).input(row).constant("size", [1, -1]);
             let along = ops::squeeze_axes(along.tensor(), 0);
             let parts = cx.graph().op(SplitV { num_split: n }).name("split");
-            parts.input(dy).input(along).input(axis).tensors().into_iter().map(|part| Some(part.into())).collect()
+            parts
+                .input(dy)
+                .input(along)
+                .input(axis)
+                .tensors()
+                .into_iter()
+                .map(|part| Some(part.into()))
+                .collect()
         } else {
             let offsets = cx.graph().op(ConcatOffset).input(axis).inputs(&sizes).tensors();
             (0..n).map(|i| cx.wanted(i, || ops::slice(dy, offsets[i], sizes[i]))).collect()
@@ -108,7 +116,8 @@ fn interleave(parts: Vec<PartialValue>, outer: usize) -> Option<PartialValue> {
         SmallVec::from_slice(&part[o * block..(o + 1) * block])
     };
     let total: usize = parts.iter().map(|part| part.len()).sum();
-    (total <= 64).then(|| (0..outer).flat_map(|o| parts.iter().flat_map(move |part| blocks(part, o))).collect())
+    (total <= 64)
+        .then(|| (0..outer).flat_map(|o| parts.iter().flat_map(move |part| blocks(part, o))).collect())
 }
 
 /// Where in their concatenation along `concat_dim` each of several tensors begins, from their shapes.
@@ -228,9 +237,11 @@ fn part(cx: &InferCx, i: usize, axis: usize, from: usize, to: usize) -> Option<P
     let elements = cx.known_elements(i)?;
     let inner = cx.shape(i).dims()?[axis + 1..].iter().copied().product::<Dim>()?;
     let rows = cx.shape(i).dim(axis)?.checked_mul(inner).filter(|rows| *rows > 0)?;
-    elements.chunks(rows).map(|block| block.get(from * inner..to * inner)).collect::<Option<Vec<_>>>().map(|parts| {
-        parts.into_iter().flatten().copied().collect()
-    })
+    elements
+        .chunks(rows)
+        .map(|block| block.get(from * inner..to * inner))
+        .collect::<Option<Vec<_>>>()
+        .map(|parts| parts.into_iter().flatten().copied().collect())
 }
 
 /// A tensor in equal parts along an axis.
@@ -261,7 +272,10 @@ impl Op for Split {
                     ))
                     .with_help("parts of different sizes: tf::split_sizes"));
                 }
-                dims.iter().enumerate().map(|(d, dim)| if d == axis { dim.map(|dim| dim / n) } else { *dim }).collect()
+                dims.iter()
+                    .enumerate()
+                    .map(|(d, dim)| if d == axis { dim.map(|dim| dim / n) } else { *dim })
+                    .collect()
             }
         };
         Ok(vec![TensorType::new(cx.dtype(1), shape); n])
@@ -331,7 +345,10 @@ impl Op for SplitV {
             return Err(Error::invalid("num_split must be at least 1"));
         }
         if let Some(n) = cx.shape(1).dim(0).filter(|n| *n != self.num_split) {
-            return Err(Error::invalid(format!("size_splits has {n} sizes, but num_split is {}", self.num_split)));
+            return Err(Error::invalid(format!(
+                "size_splits has {n} sizes, but num_split is {}",
+                self.num_split
+            )));
         }
         let axis = cx.axis_argument(2, cx.shape(0).rank())?;
         let output = |shape| TensorType::new(cx.dtype(0), shape);
@@ -340,7 +357,9 @@ impl Op for SplitV {
             return Ok(vec![output(shape); self.num_split]);
         };
         let sizes = self.sizes(cx, dims[axis])?;
-        let part = |size: &Dim| dims.iter().enumerate().map(|(d, dim)| if d == axis { *size } else { *dim }).collect();
+        let part = |size: &Dim| {
+            dims.iter().enumerate().map(|(d, dim)| if d == axis { *size } else { *dim }).collect()
+        };
         Ok(sizes.iter().map(|size| output(part(size))).collect())
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
@@ -443,10 +462,12 @@ pub(crate) fn stack_sizes<const N: usize>(name: &str, sizes: [Extent; N]) -> Ten
 pub fn unstack(x: impl Into<Tensor>, axis: i32) -> Vec<Tensor> {
     let x = x.into();
     let shape = x.shape();
-    let size = shape.rank().map(|rank| normalise_axis(axis.into(), rank).map(|axis| shape.dim(axis))).transpose();
+    let size =
+        shape.rank().map(|rank| normalise_axis(axis.into(), rank).map(|axis| shape.dim(axis))).transpose();
     let size = or_panic(size.map_err(|e| e.with_node("Unpack", "unstack").with_origin(Origin::here())));
     let Some(num) = size.flatten() else {
-        let unknown = format!("the size of axis {axis} of {x:?} is not known, so the number of parts is not either");
+        let unknown =
+            format!("the size of axis {axis} of {x:?} is not known, so the number of parts is not either");
         or_panic(Err(Error::invalid(unknown)
             .with_node("Unpack", "unstack")
             .with_origin(Origin::here())

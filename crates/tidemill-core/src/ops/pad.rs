@@ -42,11 +42,12 @@ impl Op for Tile {
             let n = multiples.len();
             return Err(Error::invalid(format!("{n} multiples for the {rank} axes of {}", cx.shape(0))));
         }
-        let dims = multiples.iter().enumerate().map(|(axis, multiple)| match (cx.shape(0).dim(axis), multiple) {
-            (Some(dim), Some(multiple)) => dim.checked_mul(*multiple as usize),
-            (Some(0), None) | (None, Some(0)) => Some(0),
-            _ => None,
-        });
+        let dims =
+            multiples.iter().enumerate().map(|(axis, multiple)| match (cx.shape(0).dim(axis), multiple) {
+                (Some(dim), Some(multiple)) => dim.checked_mul(*multiple as usize),
+                (Some(0), None) | (None, Some(0)) => Some(0),
+                _ => None,
+            });
         cx.output(cx.dtype(0), dims.collect::<PartialShape>())
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
@@ -62,13 +63,18 @@ impl Op for Tile {
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         let (elements, times) = (cx.known(0)?, cx.known_all(1)?);
         let [times] = times[..] else { return None };
-        let times = usize::try_from(times).ok().filter(|times| times.checked_mul(elements.len()).is_some_and(|n| n <= 64))?;
+        let times = usize::try_from(times)
+            .ok()
+            .filter(|times| times.checked_mul(elements.len()).is_some_and(|n| n <= 64))?;
         Some((0..times).flat_map(|_| elements.iter().copied()).collect())
     }
 }
 
+/// For each axis, how much is put before and after it, as far as that is known.
+type PaddingPairs = SmallVec<[[Option<i64>; 2]; 4]>;
+
 /// How many elements are added before and after each axis, as far as it is known; `None` when not even the rank is.
-fn paddings(cx: &InferCx) -> Result<Option<SmallVec<[[Option<i64>; 2]; 4]>>> {
+fn paddings(cx: &InferCx) -> Result<Option<PaddingPairs>> {
     cx.expect_rank(1, 2)?;
     if let Some(n) = cx.shape(1).dim(1).filter(|n| *n != 2) {
         return Err(Error::invalid(format!("paddings must have 2 columns (before and after), not {n}")));
@@ -199,7 +205,9 @@ impl Op for MirrorPadGrad {
         let spared = spared(&self.mode)?;
         let Some(paddings) = paddings(cx)? else { return cx.output(cx.dtype(0), PartialShape::unknown()) };
         let inner = |(axis, [before, after]): (usize, &[Option<i64>; 2])| -> Result<Dim> {
-            let (Some(dim), Some(before), Some(after)) = (cx.shape(0).dim(axis), before, after) else { return Ok(None) };
+            let (Some(dim), Some(before), Some(after)) = (cx.shape(0).dim(axis), before, after) else {
+                return Ok(None);
+            };
             let inner = dim as i64 - before - after;
             if inner < 0 || *before > inner - spared || *after > inner - spared {
                 return Err(Error::invalid(format!(

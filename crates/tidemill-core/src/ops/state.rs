@@ -77,7 +77,8 @@ pub struct Assign {
 attrs!(Assign { validate_shape, use_locking });
 
 impl Op for Assign {
-    const SCHEMA: Schema = Schema::new("Assign", "(ref: &T, value: T) -> (output_ref: &T)").effect(Effect::Stateful);
+    const SCHEMA: Schema =
+        Schema::new("Assign", "(ref: &T, value: T) -> (output_ref: &T)").effect(Effect::Stateful);
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         if !self.validate_shape {
             return Ok(vec![TensorType::reference(cx.dtype(0), cx.shape(1).clone())]);

@@ -35,13 +35,13 @@ unary_ops! { register_functions, x -> y:
     Square: "Num", square "tf.square", grad |g| multiply(g.dy, multiply(g.x, scalar_like(g.x, "Const", 2.0)));
 
     /// `√x`; NaN for negative `x`.
-    Sqrt: "Float", sqrt "tf.sqrt", grad |g| g.from_result(SqrtGrad);
+    Sqrt: "Float", sqrt "tf.sqrt", grad |g| g.by_result(SqrtGrad);
 
     /// `1 / √x`; NaN for negative `x`.
-    Rsqrt: "Float", rsqrt "tf.rsqrt", grad |g| g.from_result(RsqrtGrad);
+    Rsqrt: "Float", rsqrt "tf.rsqrt", grad |g| g.by_result(RsqrtGrad);
 
     /// `1 / x`; of integers rounded towards zero, and zero fails the run.
-    Reciprocal: "Signed", reciprocal "tf.reciprocal", grad |g| g.from_result(ReciprocalGrad);
+    Reciprocal: "Signed", reciprocal "tf.reciprocal", grad |g| g.by_result(ReciprocalGrad);
 
     /// `eˣ`.
     Exp: "Float", exp "tf.exp", grad |g| g.dy * g.y;

@@ -60,7 +60,13 @@ pub(super) fn copy(plan: &Plan, step: &PlanStep, frame: &mut Frame) -> Result<()
     store(plan, step.outputs()[0] as usize, value, &step.types[1], frame)
 }
 
-pub(super) fn store(plan: &Plan, slot: usize, value: Value, ty: &TensorType, frame: &mut Frame) -> Result<()> {
+pub(super) fn store(
+    plan: &Plan,
+    slot: usize,
+    value: Value,
+    ty: &TensorType,
+    frame: &mut Frame,
+) -> Result<()> {
     if !crate::plan::fits(&value, ty) {
         return Err(Error::invalid(format!(
             "the result is a {}{}, where {ty} was promised",
@@ -74,7 +80,9 @@ pub(super) fn store(plan: &Plan, slot: usize, value: Value, ty: &TensorType, fra
             let buffer = frame.table[slot];
             let bytes = value.bytes();
             // SAFETY: the slot is in the arena, has `buffer.bytes` bytes, and holds nothing live; `value` lies elsewhere.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.ptr, bytes.len().min(buffer.bytes)) }
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.ptr, bytes.len().min(buffer.bytes))
+            }
         }
     }
     Ok(())

@@ -45,7 +45,11 @@ pub(crate) fn evaluate_in(
 ) -> Result<SmallVec<[Value; 2]>> {
     let inferred = op.checked_infer(&InferCx::new(types, &AtHand(inputs)))?;
     if inferred.len() != declared.len() {
-        return Err(Error::internal(format!("the op has {} outputs, not {}", inferred.len(), declared.len())));
+        return Err(Error::internal(format!(
+            "the op has {} outputs, not {}",
+            inferred.len(),
+            declared.len()
+        )));
     }
     let values = |i: usize| inputs.get(i).cloned();
     let cx = CompileCx { node, inputs: types, outputs: &inferred, values: &values, states };
@@ -59,9 +63,7 @@ pub(crate) fn evaluate_in(
         Compiled::Values(run) => SmallVec::from_vec(run(inputs)?),
         Compiled::Deferred => return Err(Error::internal("the kernel wants values that it has")),
         Compiled::Step(step) => with_args(inputs, &inferred, |args| (step.run)(args))?,
-        Compiled::Variable(run) => {
-            with_args(inputs, &inferred, |args| run(variables, args))?
-        }
+        Compiled::Variable(run) => with_args(inputs, &inferred, |args| run(variables, args))?,
     };
     for (i, (value, ty)) in outputs.iter().zip(&inferred).enumerate() {
         if !ty.is_ref && !crate::plan::fits(value, ty) {
@@ -76,7 +78,9 @@ pub(crate) fn evaluate_in(
 }
 
 fn known_shape(ty: &TensorType) -> Result<Shape> {
-    ty.shape.as_known().ok_or_else(|| Error::internal(format!("the shape of an output is still {}", ty.shape)))
+    ty.shape
+        .as_known()
+        .ok_or_else(|| Error::internal(format!("the shape of an output is still {}", ty.shape)))
 }
 
 /// Calls `run` with buffers for the inputs and fresh outputs, and returns the outputs (none for a reference).

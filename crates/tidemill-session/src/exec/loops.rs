@@ -26,8 +26,9 @@ pub(super) fn run_if(
     let taken = operand(plan, step, frame, 0)?.to_scalar::<bool>()?;
     let (then, orelse) = (&branches[0], &branches[1]);
     let (branch, first) = if taken { (then, 1) } else { (orelse, 1 + then.plan.num_feeds) };
-    let feeds: Vec<Value> =
-        (first..first + branch.plan.num_feeds).map(|i| operand(plan, step, frame, i)).collect::<Result<_>>()?;
+    let feeds: Vec<Value> = (first..first + branch.plan.num_feeds)
+        .map(|i| operand(plan, step, frame, i))
+        .collect::<Result<_>>()?;
     let results = branch.run_values(&feeds, cx)?;
     let declared = &step.types[step.num_inputs..];
     for ((slot, value), ty) in step.outputs().iter().zip(results).zip(declared) {
@@ -76,7 +77,9 @@ fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Resul
         let slices = slices.ok_or_else(|| Error::invalid("a scalar cannot be taken apart along axis 0"))?;
         match limit {
             Some(n) if n != slices => {
-                return Err(Error::invalid(format!("the loop has {n} turns, but an input has {slices} slices")));
+                return Err(Error::invalid(format!(
+                    "the loop has {n} turns, but an input has {slices} slices"
+                )));
             }
             _ => limit = Some(slices),
         }
@@ -228,7 +231,8 @@ fn with_buffers(
         };
         for (x, (slice, bytes)) in slices.iter().zip(slice_sizes).enumerate() {
             // SAFETY: `turns` checked that every input has as many slices as there are turns.
-            feeds[carries + x] = RawBuf { ptr: unsafe { slice.ptr.add(at * bytes) }, bytes: *bytes, ..*slice };
+            let ptr = unsafe { slice.ptr.add(at * bytes) };
+            feeds[carries + x] = RawBuf { ptr, bytes: *bytes, ..*slice };
         }
         let Some(frame) = &mut frames.body else { break };
         // SAFETY: as for the condition; slices are of the parameters' types.
@@ -241,15 +245,19 @@ fn with_buffers(
             unsafe { copy(from, to.as_mut_ptr()) };
         }
         for (c, pair) in buffers.iter_mut().enumerate() {
-            feeds[c] = RawBuf { ptr: pair[turn % 2].as_mut_ptr(), bytes: result_sizes[c], dtype: inner.results[c].dtype };
+            feeds[c] = RawBuf {
+                ptr: pair[turn % 2].as_mut_ptr(),
+                bytes: result_sizes[c],
+                dtype: inner.results[c].dtype,
+            };
         }
         for (y, stack) in stacks.iter_mut().enumerate() {
             let from = result(&inner.body.plan, frame, carries + y);
             match stack {
                 // SAFETY: the place holds one slice for each turn, and is nobody else's while the loop runs.
                 Stack::Placed(place) => unsafe { copy(from, place.ptr.add(at * from.bytes)) },
-                // SAFETY: a result is valid for its bytes until the frame runs again.
                 Stack::Growing(bytes) => {
+                    // SAFETY: a result is valid for its bytes until the frame runs again.
                     bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(from.ptr, from.bytes) });
                 }
             }

@@ -162,7 +162,10 @@ fn name_variable(e: Error, plan: &Plan, missing: Option<usize>) -> Error {
 }
 
 /// The contents of the variables `written`, in that order; they are distinct.
-fn contents<'g>(variables: &'g mut [Guard<'_>], written: &[usize]) -> Result<SmallVec<[&'g mut Option<Value>; 4]>> {
+fn contents<'g>(
+    variables: &'g mut [Guard<'_>],
+    written: &[usize],
+) -> Result<SmallVec<[&'g mut Option<Value>; 4]>> {
     let mut found: SmallVec<[(usize, &mut Option<Value>); 4]> = SmallVec::new();
     for (v, guard) in variables.iter_mut().enumerate() {
         if let Some(at) = written.iter().position(|w| *w == v) {

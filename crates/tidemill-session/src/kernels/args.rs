@@ -15,7 +15,8 @@ pub(crate) struct RawBuf {
 
 impl RawBuf {
     /// A buffer of no bytes.
-    pub(crate) const EMPTY: RawBuf = RawBuf { ptr: std::ptr::without_provenance_mut(64), bytes: 0, dtype: DType::Bool };
+    pub(crate) const EMPTY: RawBuf =
+        RawBuf { ptr: std::ptr::without_provenance_mut(64), bytes: 0, dtype: DType::Bool };
 
     fn len<T: Element>(&self) -> usize {
         assert!(self.dtype == T::DTYPE, "kernel reads {} as {}", self.dtype, T::DTYPE);

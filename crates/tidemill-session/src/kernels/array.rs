@@ -1,8 +1,8 @@
 //! Kernels of `ops::array`: shapes, and tensors seen in other shapes and orders.
 
 use tidemill_core::ops::{
-    BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape as ShapeOp, ShapeN, Size,
-    Squeeze, Transpose,
+    BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape as ShapeOp,
+    ShapeN, Size, Squeeze, Transpose,
 };
 use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
 use tidemill_tensor::{Element, dispatch_int};

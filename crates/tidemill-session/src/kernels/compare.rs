@@ -1,7 +1,8 @@
 //! Kernels of `ops::compare`: comparisons, logic and selection.
 
 use tidemill_core::ops::{
-    Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalNot, LogicalOr, NotEqual, Select, SelectV2,
+    Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalNot, LogicalOr, NotEqual, Select,
+    SelectV2,
 };
 use tidemill_core::{Error, Result, Shape};
 use tidemill_tensor::{Element, dispatch_any, dispatch_numeric};
@@ -36,7 +37,11 @@ pub(super) fn register(table: &mut KernelTable) {
         // A vector chooses rows: it broadcasts along all axes but the first.
         let (condition, shape) = (cx.shape(0), cx.shape(1));
         let rows = condition.rank() == 1 && shape.rank() > 1;
-        let seen = if rows { condition.iter().copied().chain(vec![1; shape.rank() - 1]).collect() } else { condition };
+        let seen = if rows {
+            condition.iter().copied().chain(vec![1; shape.rank() - 1]).collect()
+        } else {
+            condition
+        };
         select(cx, seen)
     });
 }

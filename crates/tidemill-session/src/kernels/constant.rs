@@ -13,7 +13,8 @@ pub(super) fn register(table: &mut KernelTable) {
         Ok(Compiled::Values(Box::new(move |_| Ok(vec![value.clone()]))))
     });
     table.compiled::<Placeholder>(|_, _| {
-        Err(Error::invalid("the placeholder must be fed").with_help("add it to the feeds: feed! { x => value }"))
+        Err(Error::invalid("the placeholder must be fed")
+            .with_help("add it to the feeds: feed! { x => value }"))
     });
     table.compiled::<PlaceholderWithDefault>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<Fill>(|_, cx| fill(cx));

@@ -57,7 +57,9 @@ fn assert(op: &Assert, cx: &CompileCx) -> Result<Compiled> {
             return Ok(());
         }
         let message = if op.message.is_empty() { "assertion failed" } else { &op.message };
-        Err(Error::invalid(format!("{message} {}", summary(args, &operands, op.summarize)?).trim_end().to_owned()))
+        Err(Error::invalid(
+            format!("{message} {}", summary(args, &operands, op.summarize)?).trim_end().to_owned(),
+        ))
     })
 }
 

@@ -16,7 +16,13 @@ pub(super) unsafe fn copy_rows(
 ) {
     // SAFETY (all blocks): the stretches are as the caller promises; a row of N bytes is read and written whole. Rows of a few elements
     // are the common case, and a call to copy each would cost more than the copy.
-    unsafe fn fixed<const N: usize>(from: *const u8, from_step: usize, to: *mut u8, to_step: usize, rows: usize) {
+    unsafe fn fixed<const N: usize>(
+        from: *const u8,
+        from_step: usize,
+        to: *mut u8,
+        to_step: usize,
+        rows: usize,
+    ) {
         for row in 0..rows {
             // SAFETY: see above.
             unsafe {

@@ -8,10 +8,10 @@ use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
-    table.compiled::<GatherV2>(|op, cx| gather(op, cx));
+    table.compiled::<GatherV2>(gather);
     table.compiled::<GatherNd>(|_, cx| gather_nd(cx));
     table.compiled::<ScatterNd>(|_, cx| scatter_nd(cx));
-    table.compiled::<OneHot>(|op, cx| one_hot(op, cx));
+    table.compiled::<OneHot>(one_hot);
     table.compiled::<UnsortedSegmentSum>(|_, cx| unsorted_segment_sum(cx));
 }
 
@@ -148,7 +148,9 @@ fn one_hot(op: &OneHot, cx: &CompileCx) -> Result<Compiled> {
 fn unsorted_segment_sum(cx: &CompileCx) -> Result<Compiled> {
     let (data, ids, out) = (cx.shape(0), cx.shape(1), cx.output_shape(0));
     if data.get(..ids.rank()) != Some(&ids[..]) {
-        return Err(Error::invalid(format!("data of shape {data} must begin with the shape {ids} of segment_ids")));
+        return Err(Error::invalid(format!(
+            "data of shape {data} must begin with the shape {ids} of segment_ids"
+        )));
     }
     let row: usize = data.iter().skip(ids.rank()).product();
     let segments = out.first().copied().unwrap_or(0);
@@ -180,7 +182,11 @@ mod tests {
     #[test]
     fn gathers_rows_and_columns() {
         let x = Value::from([[1, 2, 3], [4, 5, 6]]);
-        check(GatherV2 { batch_dims: 0 }, &[x.clone(), [1, 1, 0].into(), 0.into()], [[4, 5, 6], [4, 5, 6], [1, 2, 3]]);
+        check(
+            GatherV2 { batch_dims: 0 },
+            &[x.clone(), [1, 1, 0].into(), 0.into()],
+            [[4, 5, 6], [4, 5, 6], [1, 2, 3]],
+        );
         check(GatherV2 { batch_dims: 0 }, &[x.clone(), [2, 0].into(), 1.into()], [[3, 1], [6, 4]]);
         check(GatherV2 { batch_dims: 1 }, &[x.clone(), [[2], [0]].into(), 1.into()], [[3], [4]]);
         assert!(try_eval(GatherV2 { batch_dims: 0 }, &[x, [2].into(), 0.into()]).is_err());
@@ -197,14 +203,26 @@ mod tests {
     #[test]
     fn one_hots() {
         let (on, off) = (Value::from(1f32), Value::from(0f32));
-        check(OneHot { axis: -1 }, &[[0, 1, 5].into(), 2.into(), on.clone(), off.clone()], [[1f32, 0.0], [0.0, 1.0], [0.0, 0.0]]);
-        check(OneHot { axis: 0 }, &[[0i64, 2].into(), 3.into(), on, off], [[1f32, 0.0], [0.0, 0.0], [0.0, 1.0]]);
+        check(
+            OneHot { axis: -1 },
+            &[[0, 1, 5].into(), 2.into(), on.clone(), off.clone()],
+            [[1f32, 0.0], [0.0, 1.0], [0.0, 0.0]],
+        );
+        check(
+            OneHot { axis: 0 },
+            &[[0i64, 2].into(), 3.into(), on, off],
+            [[1f32, 0.0], [0.0, 0.0], [0.0, 1.0]],
+        );
     }
 
     #[test]
     fn segments() {
         let x = Value::from([[1f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-        check(UnsortedSegmentSum, &[x.clone(), [1, -1, 1].into(), 3.into()], [[0f32, 0.0], [6.0, 8.0], [0.0, 0.0]]);
+        check(
+            UnsortedSegmentSum,
+            &[x.clone(), [1, -1, 1].into(), 3.into()],
+            [[0f32, 0.0], [6.0, 8.0], [0.0, 0.0]],
+        );
         assert!(try_eval(UnsortedSegmentSum, &[x, [3, 0, 0].into(), 3.into()]).is_err());
     }
 }

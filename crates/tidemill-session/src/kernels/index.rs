@@ -8,8 +8,8 @@ use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Slice>(|_, cx| slice(cx));
-    table.compiled::<StridedSlice>(|op, cx| strided_slice(op, cx));
-    table.compiled::<StridedSliceGrad>(|op, cx| strided_slice_grad(op, cx));
+    table.compiled::<StridedSlice>(strided_slice);
+    table.compiled::<StridedSliceGrad>(strided_slice_grad);
 }
 
 fn slice(cx: &CompileCx) -> Result<Compiled> {
@@ -22,7 +22,8 @@ fn slice(cx: &CompileCx) -> Result<Compiled> {
     let mut start = 0;
     for ((begin, stride), (have, take)) in begin.iter().zip(&strides).zip(from.iter().zip(to.iter())) {
         let at = usize::try_from(*begin).ok().filter(|at| at + take <= *have);
-        start += stride * at.ok_or_else(|| Error::invalid(format!("{take} elements from {begin} on are not in {from}")))?;
+        start += stride
+            * at.ok_or_else(|| Error::invalid(format!("{take} elements from {begin} on are not in {from}")))?;
     }
     let strides: Vec<isize> = strides.iter().map(|s| *s as isize).collect();
     copy(cx, StridedCopy::new(&to, &strides, start, cx.dtype(0).size()))
@@ -88,7 +89,10 @@ fn strided_slice_grad(op: &StridedSliceGrad, cx: &CompileCx) -> Result<Compiled>
     // Where each element of dy goes.
     let mut places = vec![start];
     for (n, stride) in taken.iter().zip(&strides) {
-        places = places.iter().flat_map(|p| (0..*n).map(move |i| p.wrapping_add_signed(i as isize * stride))).collect();
+        places = places
+            .iter()
+            .flat_map(|p| (0..*n).map(move |i| p.wrapping_add_signed(i as isize * stride)))
+            .collect();
     }
     let size = cx.dtype(4).size();
     Compiled::step(move |args: &mut Args| {

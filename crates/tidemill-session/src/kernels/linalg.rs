@@ -153,11 +153,8 @@ mod tests {
     fn signs() {
         let x = Value::from([[1f32, 2.0], [3.0, 4.0], [0.0, 1.0]]);
         let factors = eval(Qr { full_matrices: false }, &[x]);
-        let q = Value::from([
-            [-0.316_227_77f32, 0.507_092_5],
-            [-0.948_683_3, -0.169_030_85],
-            [0.0, 0.845_154_24],
-        ]);
+        let q =
+            Value::from([[-0.316_227_77f32, 0.507_092_5], [-0.948_683_3, -0.169_030_85], [0.0, 0.845_154_2]]);
         let r = Value::from([[-3.162_277_7f32, -4.427_189], [0.0, 1.183_216]]);
         assert!(factors[0].allclose(&q, 1e-6, 1e-7) && factors[1].allclose(&r, 1e-6, 1e-7), "{factors:?}");
         let negative = eval(Qr { full_matrices: false }, &[Value::from([[-1f32, 2.0], [3.0, 4.0]])]);

@@ -98,7 +98,9 @@ fn integer_step<T: Element>(sizes: Sizes) -> Result<Compiled> {
         for i in 0..m {
             for j in 0..n {
                 let sum = (0..k).fold(0i64, |sum, l| {
-                    sum.wrapping_add(x[i * a[0] + l * a[1]].to_i64().wrapping_mul(y[l * b[0] + j * b[1]].to_i64()))
+                    sum.wrapping_add(
+                        x[i * a[0] + l * a[1]].to_i64().wrapping_mul(y[l * b[0] + j * b[1]].to_i64()),
+                    )
                 });
                 // The low bits of a wrapped 64-bit sum are those of a sum wrapped at any smaller width.
                 out[i * n + j] = T::from_i64(sum);

@@ -18,20 +18,20 @@ pub mod simd;
 
 mod activation;
 mod array;
+mod broadcast;
 mod cast;
 mod compare;
 mod constant;
 mod control;
 mod copy;
-mod broadcast;
 mod gather;
 mod index;
-mod pad;
 mod join;
 mod linalg;
 mod math;
 mod matmul;
 mod nn;
+mod pad;
 mod philox;
 mod random;
 mod real;
@@ -271,7 +271,8 @@ impl KernelTable {
     pub fn simple<K: CpuKernel>(&mut self) -> &mut Self {
         self.compiled::<K>(|op, cx| {
             let op = op.clone();
-            let inputs: Vec<(DType, Shape)> = (0..cx.num_inputs()).map(|i| (cx.dtype(i), cx.shape(i))).collect();
+            let inputs: Vec<(DType, Shape)> =
+                (0..cx.num_inputs()).map(|i| (cx.dtype(i), cx.shape(i))).collect();
             let outputs: Vec<(DType, Shape)> =
                 (0..cx.num_outputs()).map(|i| (cx.output_dtype(i), cx.output_shape(i))).collect();
             Compiled::step(move |args| op.run(&mut KernelCx::new(args, &inputs, &outputs)))

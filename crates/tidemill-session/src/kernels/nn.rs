@@ -112,6 +112,7 @@ fn blocks<I: Isa, T: Real, R: RowOp<T>>(x: &[T], columns: usize, op: &mut R) {
                 }
             }
         } else {
+            #[allow(clippy::needless_range_loop)] // the lane also says which row
             for lane in 0..LANES {
                 let row = lane.min(valid - 1) * columns;
                 for c in 0..columns {
@@ -648,8 +649,8 @@ mod tests {
                 x.iter().map(|row| row.iter().map(|x| x - log_sum_exp(row)).collect()).collect();
             let p: Vec<Vec<f64>> = log.iter().map(|row| row.iter().map(|l| l.exp()).collect()).collect();
             let logits = matrix(&x, columns);
-            check(Softmax, &[logits.clone()], &[matrix(&p, columns)]);
-            check(LogSoftmax, &[logits.clone()], &[matrix(&log, columns)]);
+            check(Softmax, std::slice::from_ref(&logits), &[matrix(&p, columns)]);
+            check(LogSoftmax, std::slice::from_ref(&logits), &[matrix(&log, columns)]);
 
             let label = |r: usize| (r * 5 + 1) % columns;
             let labels: Vec<i32> = (0..rows).map(|r| label(r) as i32).collect();
@@ -683,7 +684,7 @@ mod tests {
         let inf = f32::INFINITY;
         let x = Value::from([[-1e3f32, 0.0, 1e3], [1e30, -1e30, -inf], [-100.0, 3.0, 3.0]]);
         let p = Value::from([[0f32, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]);
-        assert!(eval(Softmax, &[x.clone()])[0].allclose(&p, 1e-6, 1e-30));
+        assert!(eval(Softmax, std::slice::from_ref(&x))[0].allclose(&p, 1e-6, 1e-30));
         let log = eval(LogSoftmax, &[x])[0].to_vec::<f32>().unwrap();
         assert_eq!(log[..6], [-2000.0, -1000.0, 0.0, 0.0, -2e30, -inf]);
         for wide in [2, 40] {
@@ -746,7 +747,10 @@ mod tests {
         let sum = eval(BiasAdd { data_format: nchw() }, &[x.clone(), Value::from([10f32, 20.0])]);
         let expected = [10f32, 11.0, 12.0, 13.0, 14.0, 15.0, 26.0, 27.0, 28.0, 29.0, 30.0, 31.0];
         assert_eq!(sum[0].to_vec::<f32>().unwrap(), expected);
-        assert_eq!(eval(BiasAddGrad { data_format: nchw() }, &[x.clone()]), [Value::from([15f32, 51.0])]);
+        assert_eq!(
+            eval(BiasAddGrad { data_format: nchw() }, std::slice::from_ref(&x)),
+            [Value::from([15f32, 51.0])]
+        );
         assert_eq!(eval(BiasAddGrad { data_format: "NHWC".into() }, &[x]), [Value::from([30f32, 36.0])]);
     }
 

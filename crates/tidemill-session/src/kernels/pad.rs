@@ -1,8 +1,8 @@
 //! Kernels of `ops::pad`: repeating and padding.
 
 use tidemill_core::ops::{MirrorPad, MirrorPadGrad, Pad, PadV2, Tile};
-use tidemill_core::{Error, Result, Shape, Value};
-use tidemill_tensor::{Element, dispatch_any, dispatch_numeric};
+use tidemill_core::{Error, Result, Shape};
+use tidemill_tensor::{dispatch_any, dispatch_numeric};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -19,10 +19,13 @@ pub(super) fn register(table: &mut KernelTable) {
         let Some(paddings) = cx.ints(1) else { return Ok(Compiled::Deferred) };
         let (shape, offset) = (cx.shape(0), mirror_offset(&op.mode)?);
         from_places(cx, |at| {
-            at.iter().enumerate().map(|(d, i)| mirrored(*i, paddings[2 * d] as usize, shape[d], offset)).collect()
+            at.iter()
+                .enumerate()
+                .map(|(d, i)| mirrored(*i, paddings[2 * d] as usize, shape[d], offset))
+                .collect()
         })
     });
-    table.compiled::<MirrorPadGrad>(|op, cx| mirror_pad_grad(op, cx));
+    table.compiled::<MirrorPadGrad>(mirror_pad_grad);
 }
 
 /// What the edge itself counts for: `REFLECT` leaves it out, `SYMMETRIC` repeats it.
@@ -68,7 +71,9 @@ fn from_places(cx: &CompileCx, place: impl Fn(&[usize]) -> Vec<usize>) -> Result
     let mut places = Vec::with_capacity(to.num_elements());
     each_index(&to, |index| places.push(flat(&place(index), &from)));
     if let Some(bad) = places.iter().find(|p| **p >= from.num_elements()) {
-        return Err(Error::invalid(format!("the paddings reach past the operand of shape {from} (element {bad})")));
+        return Err(Error::invalid(format!(
+            "the paddings reach past the operand of shape {from} (element {bad})"
+        )));
     }
     dispatch_any!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
         let (x, out) = (args.input::<T>(0), args.output::<T>(0));
@@ -85,7 +90,8 @@ fn pad(cx: &CompileCx) -> Result<Compiled> {
     let row = from.last().copied().unwrap_or(1);
     let mut starts = vec![];
     each_index(&from.iter().take(from.rank().saturating_sub(1)).copied().collect(), |index| {
-        let mut at: Vec<usize> = index.iter().enumerate().map(|(d, i)| i + paddings[2 * d] as usize).collect();
+        let mut at: Vec<usize> =
+            index.iter().enumerate().map(|(d, i)| i + paddings[2 * d] as usize).collect();
         if from.rank() > 0 {
             at.push(paddings[2 * from.rank() - 2] as usize);
         }
@@ -125,11 +131,11 @@ fn mirror_pad_grad(op: &MirrorPadGrad, cx: &CompileCx) -> Result<Compiled> {
     }), else => Err(Error::unimplemented("MirrorPadGrad of this dtype")))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::eval;
     use super::*;
+    use tidemill_core::Value;
 
     #[test]
     fn tiles() {

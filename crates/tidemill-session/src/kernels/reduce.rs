@@ -257,7 +257,12 @@ fn plain<T: Element, F: Fold<T, T>>(
     })
 }
 
-fn halves<T: Element>(folds: Folds, level: Level, reduction: Reduction, narrow: fn(f32) -> T) -> Result<Compiled>
+fn halves<T: Element>(
+    folds: Folds,
+    level: Level,
+    reduction: Reduction,
+    narrow: fn(f32) -> T,
+) -> Result<Compiled>
 where
     AsF32<Add>: Fold<T, f32>,
     AsF32<Multiply>: Fold<T, f32>,
@@ -303,6 +308,7 @@ fn bools(cx: &CompileCx, all: bool) -> Result<Compiled> {
     plain::<bool, _>(Folds::new(&cx.shape(0), &axes)?, cx.level(), Bools { all }, |_| ())
 }
 
+#[allow(clippy::bool_comparison)] // one of the dtypes is bool
 fn arg_extreme(cx: &CompileCx, largest: bool) -> Result<Compiled> {
     let Some(axis) = cx.ints(1) else { return Ok(Compiled::Deferred) };
     let shape = cx.shape(0);

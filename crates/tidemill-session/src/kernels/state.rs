@@ -110,7 +110,10 @@ pub(super) fn row_size(variable: &Option<Value>, count: usize, updates: usize) -
     if updates == count * row {
         Ok(row)
     } else {
-        Err(Error::invalid(format!("{count} rows of the variable's shape {shape} take {} elements, not {updates}", count * row)))
+        Err(Error::invalid(format!(
+            "{count} rows of the variable's shape {shape} take {} elements, not {updates}",
+            count * row
+        )))
     }
 }
 

@@ -27,7 +27,8 @@ fn unique<T: Element>(op: &Unique, _: &CompileCx) -> Result<Compiled> {
                 distinct.push(*x);
                 distinct.len() as i64 - 1
             };
-            let place = if x.partial_cmp(x).is_some() { *places.entry(key(*x)).or_insert_with(add) } else { add() };
+            let place =
+                if x.partial_cmp(x).is_some() { *places.entry(key(*x)).or_insert_with(add) } else { add() };
             idx.push(place);
         }
         let idx = Value::from(idx);

@@ -82,7 +82,13 @@ fn of_loop(program: &Program, id: InstId, inner: &mut LoopInst, cx: &PassCx) -> 
     let captures = Known::of(program, &operands[layout.body_captures..]);
     let join = |carries: &Known| Known {
         types: carries.types.iter().chain(&slices.types).chain(&captures.types).cloned().collect(),
-        constants: carries.constants.iter().chain(&slices.constants).chain(&captures.constants).cloned().collect(),
+        constants: carries
+            .constants
+            .iter()
+            .chain(&slices.constants)
+            .chain(&captures.constants)
+            .cloned()
+            .collect(),
     };
     let body = loop {
         let mut body = inner.body.clone();

@@ -5,11 +5,12 @@
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::{FxHashMap, FxHasher};
-use tidemill_core::Effect;
+use tidemill_core::{Effect, Result};
 
+use super::PassCx;
 use crate::program::{Inst, InstId, Kind, Program, Ref};
 
-pub(super) fn run(program: &mut Program) {
+pub(super) fn run(program: &mut Program, _: &PassCx) -> Result<()> {
     let mut seen: FxHashMap<u64, Vec<InstId>> = FxHashMap::default();
     let mut replaced: Vec<Option<InstId>> = vec![None; program.insts.len()];
     for id in program.ids() {
@@ -30,6 +31,7 @@ pub(super) fn run(program: &mut Program) {
         }
     }
     program.replace_uses(|r| replaced[r.inst.index()].map(|inst| Ref { inst, index: r.index }));
+    Ok(())
 }
 
 /// A hash under which equal operations fall together; `None` for those that must not be shared.

@@ -36,8 +36,8 @@ pub struct Pass {
 /// The passes in the order they run.
 pub const PASSES: &[Pass] = &[
     Pass { name: "specialise", run: specialise::run, optional: false },
-    Pass { name: "cse", run: |program, _| Ok(cse::run(program)), optional: true },
-    Pass { name: "dce", run: |program, _| Ok(dce::run(program)), optional: true },
+    Pass { name: "cse", run: cse::run, optional: true },
+    Pass { name: "dce", run: dce::run, optional: true },
 ];
 
 /// Runs all passes; `watch` sees the program after each.

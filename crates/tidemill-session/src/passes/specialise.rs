@@ -58,7 +58,8 @@ fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
     let inst = program.inst(id);
     let Kind::Op(op) = &inst.kind else { return Ok(None) };
     let [output] = &inst.outputs[..] else { return Ok(None) };
-    let small = output.shape.as_known().and_then(|s| s.num_bytes(output.dtype)).is_some_and(|b| b <= FOLD_LIMIT);
+    let small =
+        output.shape.as_known().and_then(|s| s.num_bytes(output.dtype)).is_some_and(|b| b <= FOLD_LIMIT);
     if op.effect() != Effect::Pure || !inst.after.is_empty() || !small || !cx.kernels.has(&**op) {
         return Ok(None);
     }
@@ -68,12 +69,14 @@ fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
     {
         return Ok(Some(value));
     }
-    let constants: Option<SmallVec<[Value; 4]>> = inst.inputs.iter().map(|r| program.constant(*r).cloned()).collect();
+    let constants: Option<SmallVec<[Value; 4]>> =
+        inst.inputs.iter().map(|r| program.constant(*r).cloned()).collect();
     let Some(constants) = constants else { return Ok(None) };
     if constants.is_empty() {
         return Ok(None);
     }
-    let mut values = evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs).map_err(|e| at(e, op.name(), inst))?;
+    let mut values = evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs)
+        .map_err(|e| at(e, op.name(), inst))?;
     Ok(values.pop())
 }
 

@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 use tidemill_core::{PartialShape, Result, TensorType, Value};
 
 use super::{
-    LoopStep, Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, SubPlan, memory, schedule,
+    LoopStep, Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, SubPlan,
+    memory, schedule,
 };
 use crate::exec::FramePool;
 use crate::kernels::{CompileCx, Compiled, KernelTable, NodeStates};
@@ -29,8 +30,14 @@ impl Plan {
     /// # Errors
     /// `Unimplemented` for an op without a kernel, and whatever kernels find wrong when they are compiled, each naming its node.
     pub(crate) fn compile(program: &Program, kernels: &KernelTable, states: &NodeStates) -> Result<Plan> {
-        let mut planner =
-            Planner { program, kernels, states, slots: vec![], slot_of: FxHashMap::default(), drafts: vec![] };
+        let mut planner = Planner {
+            program,
+            kernels,
+            states,
+            slots: vec![],
+            slot_of: FxHashMap::default(),
+            drafts: vec![],
+        };
         for id in program.ids() {
             let draft = planner.draft(id, program.inst(id))?;
             planner.drafts.push(draft);
@@ -61,11 +68,19 @@ impl Plan {
                 let inst = program.inst(*id);
                 let num_inputs = draft.inputs.len();
                 let slots = draft.inputs.iter().chain(&draft.outputs).map(|s| remap[s.index()]).collect();
-                let types = inst.inputs.iter().map(|r| program.ty(*r).clone()).chain(inst.outputs.iter().cloned());
-                Some(PlanStep { kind: draft.kind, slots, num_inputs, types: types.collect(), source: source(inst) })
+                let types =
+                    inst.inputs.iter().map(|r| program.ty(*r).clone()).chain(inst.outputs.iter().cloned());
+                Some(PlanStep {
+                    kind: draft.kind,
+                    slots,
+                    num_inputs,
+                    types: types.collect(),
+                    source: source(inst),
+                })
             })
             .collect();
-        let fetches = fetches.into_iter().map(|f| PlanFetch { slot: SlotId(remap[f.slot.index()]), ..f }).collect();
+        let fetches =
+            fetches.into_iter().map(|f| PlanFetch { slot: SlotId(remap[f.slot.index()]), ..f }).collect();
         let plan = Plan { steps, slots, fetches, variables, num_feeds: program.feeds.len(), arena_bytes };
         if cfg!(debug_assertions) {
             plan.verify()?;
@@ -141,8 +156,15 @@ impl Planner<'_> {
                     (inner.op.carries..inner.op.carries + inner.op.xs).map(feed_type).collect();
                 // A carry's buffer serves every turn, so its type must be known, and the same going in and coming out.
                 let same = carries.zip(&results).all(|(ty, result)| ty.is_none_or(|ty| ty == *result));
-                let outer = inst.inputs.iter().all(|r| known(self.program.ty(*r)) || self.program.ty(*r).shape.rank().is_some());
-                let is_static = same && outer && results.iter().all(known) && is_static(body) && inner.cond.as_ref().is_none_or(is_static);
+                let outer = inst
+                    .inputs
+                    .iter()
+                    .all(|r| known(self.program.ty(*r)) || self.program.ty(*r).shape.rank().is_some());
+                let is_static = same
+                    && outer
+                    && results.iter().all(known)
+                    && is_static(body)
+                    && inner.cond.as_ref().is_none_or(is_static);
                 let step = LoopStep {
                     layout,
                     trip: inner.op.trip,
@@ -153,7 +175,9 @@ impl Planner<'_> {
                     slices: slices
                         .into_iter()
                         .enumerate()
-                        .map(|(x, ty)| ty.unwrap_or_else(|| slice_type(self.program.ty(inst.inputs[layout.xs + x]))))
+                        .map(|(x, ty)| {
+                            ty.unwrap_or_else(|| slice_type(self.program.ty(inst.inputs[layout.xs + x])))
+                        })
                         .collect(),
                     is_static,
                 };
@@ -183,7 +207,13 @@ impl Planner<'_> {
                     Compiled::Deferred
                 } else {
                     // Says that there is no kernel, rather than that the shape is not known.
-                    let cx = CompileCx { node: inst.node, inputs: &[], outputs: &[], values: &|_| None, states: self.states };
+                    let cx = CompileCx {
+                        node: inst.node,
+                        inputs: &[],
+                        outputs: &[],
+                        values: &|_| None,
+                        states: self.states,
+                    };
                     self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
                 };
                 let mut in_place = SmallVec::new();
@@ -201,7 +231,9 @@ impl Planner<'_> {
                         StepKind::Kernel(step.run)
                     }
                     Compiled::Variable(run) => StepKind::Variable(inst.writes.clone(), run),
-                    Compiled::Values(_) | Compiled::Deferred => StepKind::Dynamic(op.clone(), inst.writes.clone()),
+                    Compiled::Values(_) | Compiled::Deferred => {
+                        StepKind::Dynamic(op.clone(), inst.writes.clone())
+                    }
                 };
                 let outputs = self.outputs(id, inst);
                 Ok(Some(Draft { in_place, ..Draft::new(kind, inputs, outputs) }))
@@ -238,7 +270,10 @@ impl Draft {
 
 /// The type of feed `i` of a body; `None` when the body does not use it.
 fn feed_type(body: &Program, i: usize) -> Option<TensorType> {
-    body.insts.iter().find(|inst| matches!(inst.kind, Kind::Feed(f) if f == i)).map(|inst| inst.outputs[0].clone())
+    body.insts
+        .iter()
+        .find(|inst| matches!(inst.kind, Kind::Feed(f) if f == i))
+        .map(|inst| inst.outputs[0].clone())
 }
 
 /// The type of one slice along axis 0.

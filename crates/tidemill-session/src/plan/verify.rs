@@ -27,7 +27,9 @@ impl Plan {
         for (i, slot) in self.slots.iter().enumerate() {
             match &slot.place {
                 Place::Feed(feed) if *feed >= self.num_feeds => return Err(format!("s{i}: no feed {feed}")),
-                Place::Variable(v) if *v >= self.variables.len() => return Err(format!("s{i}: no variable {v}")),
+                Place::Variable(v) if *v >= self.variables.len() => {
+                    return Err(format!("s{i}: no variable {v}"));
+                }
                 Place::Constant(value) if value.dtype() != slot.ty.dtype => {
                     return Err(format!("s{i}: a {} for a constant {}", slot.ty, value.dtype()));
                 }
@@ -49,7 +51,11 @@ impl Plan {
             last_use[fetch.slot.index()] = self.steps.len();
             let wanted = fetch.shape.as_ref().and_then(|s| s.num_bytes(slot.ty.dtype));
             if wanted.is_some() && slot.bytes().is_some() && wanted != slot.bytes() {
-                return Err(format!("{} is fetched with {wanted:?} bytes, but has {:?}", fetch.slot, slot.bytes()));
+                return Err(format!(
+                    "{} is fetched with {wanted:?} bytes, but has {:?}",
+                    fetch.slot,
+                    slot.bytes()
+                ));
             }
         }
         let mut live: Vec<(usize, usize, usize)> = vec![];
@@ -61,12 +67,16 @@ impl Plan {
                 let slot = &self.slots[*s as usize];
                 filled[*s as usize] = true;
                 let Place::Arena(offset) = slot.place else { continue };
-                let bytes = slot.bytes().ok_or_else(|| format!("s{s} is in the arena, but its size is not known"))?;
+                let bytes =
+                    slot.bytes().ok_or_else(|| format!("s{s} is in the arena, but its size is not known"))?;
                 if offset % memory::ALIGN != 0 || offset + bytes > self.arena_bytes {
                     return Err(format!("s{s} at {offset} is misaligned or outside the arena"));
                 }
                 let overlapping = live.iter().find(|(other, start, end)| {
-                    *other != *s as usize && *start < offset + bytes && offset < *end && last_use[*other] >= at
+                    *other != *s as usize
+                        && *start < offset + bytes
+                        && offset < *end
+                        && last_use[*other] >= at
                 });
                 if let Some((other, ..)) = overlapping {
                     return Err(format!("step {at} \"{}\" fills s{s} over s{other}", step.source.name));

@@ -58,8 +58,12 @@ impl IfInst {
 }
 
 fn body_program(nodes: &[Arc<Node>], body: &Body) -> Result<Program> {
-    let feeds: Vec<(Output, TensorType)> =
-        body.params().iter().enumerate().map(|(i, p)| (Output::new(*p, 0), body.param_type(i).clone())).collect();
+    let feeds: Vec<(Output, TensorType)> = body
+        .params()
+        .iter()
+        .enumerate()
+        .map(|(i, p)| (Output::new(*p, 0), body.param_type(i).clone()))
+        .collect();
     Program::build_from(nodes, body.results(), &[], &feeds)
 }
 
@@ -101,7 +105,8 @@ impl Merged {
 
     /// Where the results of `op` stand among those of a loop with the ys `order`.
     pub(super) fn places(&self, op: &Loop, order: &[Output]) -> Vec<u32> {
-        let ys = op.body.results()[op.carries..].iter().map(|y| order.iter().position(|o| o == y).unwrap_or(0));
+        let ys =
+            op.body.results()[op.carries..].iter().map(|y| order.iter().position(|o| o == y).unwrap_or(0));
         let carries = 0..op.carries as u32;
         carries
             .chain(ys.map(|at| (op.carries + at) as u32))
@@ -128,4 +133,3 @@ impl fmt::Debug for IfInst {
         write!(f, "IfInst({:?})", self.op)
     }
 }
-

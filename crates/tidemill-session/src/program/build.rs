@@ -31,10 +31,12 @@ impl Program {
         let all = fetches.iter().chain(feeds.iter().map(|(o, _)| o)).map(|o| &o.node).chain(targets);
         if let Some(id) = all.into_iter().find(|id| inside(id)) {
             let node = &nodes[id.index()];
-            return Err(Error::invalid("is inside the body of a loop or conditional, and has no one value in a run")
-                .with_node(node.op.name(), &node.name)
-                .with_origin(node.origin.clone())
-                .with_help("fetch the result of the loop or conditional"));
+            return Err(Error::invalid(
+                "is inside the body of a loop or conditional, and has no one value in a run",
+            )
+            .with_node(node.op.name(), &node.name)
+            .with_origin(node.origin.clone())
+            .with_help("fetch the result of the loop or conditional"));
         }
         Program::build_from(&nodes, fetches, targets, feeds)
     }
@@ -148,7 +150,8 @@ impl Program {
             from += 1;
             for user in self.ids().filter(|u| u.index() > alias.inst.index()) {
                 let inst = self.inst(user);
-                let may_alias = inst.inputs.contains(&alias) && inst.writes.is_empty() && inst.outputs.len() == 1;
+                let may_alias =
+                    inst.inputs.contains(&alias) && inst.writes.is_empty() && inst.outputs.len() == 1;
                 let same_bytes = may_alias
                     && inst.outputs[0].dtype == self.ty(alias).dtype
                     && inst.outputs[0].shape.num_elements() == self.ty(alias).shape.num_elements();
@@ -173,7 +176,8 @@ impl Program {
 
 /// The type of a further y of a loop: what its body gives, stacked over turns whose number is not looked at here.
 fn stacked_type(op: &Loop, y: Output) -> TensorType {
-    let (dtype, shape) = op.body.ty(y).map_or((DType::F32, PartialShape::unknown()), |t| (t.dtype, t.shape.clone()));
+    let (dtype, shape) =
+        op.body.ty(y).map_or((DType::F32, PartialShape::unknown()), |t| (t.dtype, t.shape.clone()));
     TensorType::new(dtype, PartialShape::from([None]).concatenate(&shape))
 }
 
@@ -185,7 +189,7 @@ fn prune(
     fed: &FxHashMap<Output, usize>,
 ) -> Vec<bool> {
     let mut needed = vec![false; nodes.len()];
-    let mut visit = |o: &Output, needed: &mut Vec<bool>| {
+    let visit = |o: &Output, needed: &mut Vec<bool>| {
         if !fed.contains_key(o) {
             needed[o.node.index()] = true;
         }
@@ -240,7 +244,10 @@ impl Builder<'_> {
             return Err(Error::invalid(format!("the placeholder must be fed with a {ty}"))
                 .with_node(node.op.name(), &node.name)
                 .with_origin(node.origin.clone())
-                .with_help(format!("add it to the feeds, by its tensor or its name: feed! {{ \"{}:0\" => .. }}", node.name)));
+                .with_help(format!(
+                    "add it to the feeds, by its tensor or its name: feed! {{ \"{}:0\" => .. }}",
+                    node.name
+                )));
         }
         // What is not fed is its operand, of whose shape more may be known than was asked for.
         let op: OpRef = match node.op.is::<PlaceholderWithDefault>() {
@@ -290,7 +297,8 @@ impl Builder<'_> {
         } else if let Some(op) = node.op.downcast::<If>() {
             inst.kind = Kind::If(Box::new(IfInst::build(self.nodes, op)?));
         }
-        let values: SmallVec<[Ref; 4]> = node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
+        let values: SmallVec<[Ref; 4]> =
+            node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
         let specs = node.op.signature().spread(values.len())?;
         let mut order: SmallVec<[InstId; 8]> = values.iter().map(|r| r.inst).collect();
         order.extend(inst.after.iter().copied());
@@ -298,9 +306,12 @@ impl Builder<'_> {
             let operand = if spec.reference {
                 let variable = self.variable_of[&r.inst];
                 if inst.writes.contains(&variable) {
-                    return Err(Error::invalid(format!("`{}` is a variable that another operand is already", spec.name))
-                        .with_node(node.op.name(), &node.name)
-                        .with_origin(node.origin.clone()));
+                    return Err(Error::invalid(format!(
+                        "`{}` is a variable that another operand is already",
+                        spec.name
+                    ))
+                    .with_node(node.op.name(), &node.name)
+                    .with_origin(node.origin.clone()));
                 }
                 inst.writes.push(variable);
                 r
@@ -330,7 +341,11 @@ impl Builder<'_> {
             return shared;
         }
         let index = self.variables.len();
-        self.variables.push(ProgramVariable { node: id, name: node.name.clone(), ty: node.outputs[0].clone() });
+        self.variables.push(ProgramVariable {
+            node: id,
+            name: node.name.clone(),
+            ty: node.outputs[0].clone(),
+        });
         if !op.shared_name.is_empty() {
             self.shared.insert(op.shared_name.clone(), index);
         }
@@ -380,7 +395,8 @@ impl Builder<'_> {
             None => unreachable!("every reference refers to a variable"),
         };
         // The read waits for what its user waits for, so that it sees those writes; not for other operands' pure work.
-        let after = order.iter().copied().filter(|i| *i != r.inst && self.leads_to_write(*i, variable)).collect();
+        let after =
+            order.iter().copied().filter(|i| *i != r.inst && self.leads_to_write(*i, variable)).collect();
         let inst = self.push(Inst {
             kind: Kind::Read(variable),
             inputs: smallvec![r],

@@ -26,10 +26,14 @@ impl Program {
         for id in self.ids() {
             self.verify_inst(id).map_err(|what| {
                 let inst = self.inst(id);
-                Error::internal(format!("malformed program at {id} = {} \"{}\": {what}", inst.kind, inst.name))
+                Error::internal(format!(
+                    "malformed program at {id} = {} \"{}\": {what}",
+                    inst.kind, inst.name
+                ))
             })?;
         }
-        let exists = |r: &Ref| self.insts.get(r.inst.index()).is_some_and(|i| (r.index as usize) < i.outputs.len());
+        let exists =
+            |r: &Ref| self.insts.get(r.inst.index()).is_some_and(|i| (r.index as usize) < i.outputs.len());
         for r in &self.fetches {
             if !exists(r) || self.ty(*r).is_ref {
                 return Err(Error::internal(format!("malformed program: fetch {r} is no value")));
@@ -116,7 +120,9 @@ impl Program {
                 let inferred =
                     op.checked_infer(&InferCx::new(&inputs, &values)).map_err(|e| e.message().to_owned())?;
                 let agree = |(have, want): (&TensorType, &TensorType)| {
-                    have.dtype == want.dtype && have.is_ref == want.is_ref && have.shape.is_compatible_with(&want.shape)
+                    have.dtype == want.dtype
+                        && have.is_ref == want.is_ref
+                        && have.shape.is_compatible_with(&want.shape)
                 };
                 if inferred.len() != inst.outputs.len() || !inst.outputs.iter().zip(&inferred).all(agree) {
                     return Err(format!("its types are {:?}, but its rule gives {inferred:?}", inst.outputs));

@@ -32,7 +32,10 @@ pub fn cond<N: Nest>(
     let graph = pred.graph();
     let build = || -> Result<N> {
         if pred.dtype() != DType::Bool {
-            return Err(Error::invalid(format!("the predicate of a conditional must be a bool, not {}", pred.ty())));
+            return Err(Error::invalid(format!(
+                "the predicate of a conditional must be a bool, not {}",
+                pred.ty()
+            )));
         }
         let mut structure = None;
         let then = graph.build_region(&[], None, |_| {
@@ -52,7 +55,8 @@ pub fn cond<N: Nest>(
         let waits: Vec<_> = then.controls.iter().chain(&orelse.controls).copied().collect();
         let ((then, a), (orelse, b)) = (close(&graph, &then), close(&graph, &orelse));
         let captures: Vec<Tensor> = a.iter().chain(&b).map(|o| graph.handle(*o)).collect();
-        let builder = graph.op(If { then, orelse }).name("cond").input(pred).inputs(&captures).origin(origin.clone());
+        let builder =
+            graph.op(If { then, orelse }).name("cond").input(pred).inputs(&captures).origin(origin.clone());
         let made = waits.iter().fold(builder, |b, c| b.control(graph.operation_of(*c))).try_build()?;
         match structure {
             Some(nest) => Ok(nest.rebuild(&mut made.outputs().into_iter())),
@@ -64,7 +68,10 @@ pub fn cond<N: Nest>(
 
 /// The first function whose predicate is true, or `default`. TensorFlow: `tf.case`.
 #[track_caller]
-pub fn case<N: Nest>(pairs: Vec<(Tensor, Box<dyn FnOnce() -> N>)>, default: impl FnOnce() -> N + 'static) -> N {
+pub fn case<N: Nest>(
+    pairs: Vec<(Tensor, Box<dyn FnOnce() -> N>)>,
+    default: impl FnOnce() -> N + 'static,
+) -> N {
     let mut rest: Box<dyn FnOnce() -> N> = Box::new(default);
     for (pred, f) in pairs.into_iter().rev() {
         let otherwise = rest;
@@ -72,4 +79,3 @@ pub fn case<N: Nest>(pairs: Vec<(Tensor, Box<dyn FnOnce() -> N>)>, default: impl
     }
     rest()
 }
-

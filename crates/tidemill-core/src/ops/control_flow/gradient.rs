@@ -149,7 +149,8 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
     // A branch gives the gradients of all captures; of the other branch's, zeros.
     let branch = |body: &Body, first: usize| {
         graph.build_region(&[], None, |_| {
-            let operands: Vec<Tensor> = (0..body.params().len()).map(|p| ops::identity(cx.x(first + p))).collect();
+            let operands: Vec<Tensor> =
+                (0..body.params().len()).map(|p| ops::identity(cx.x(first + p))).collect();
             let again = inline(graph, body, &operands)?;
             let own = |i: &usize| (first..first + operands.len()).contains(i);
             let of: Vec<Tensor> = captures.iter().filter(|i| own(i)).map(|i| operands[i - first]).collect();
@@ -181,7 +182,7 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
 }
 
 /// Adds the nodes of a body to the current region, with `operands` in place of its parameters, and returns its results.
-pub(crate) fn inline(graph: &Graph, body: &Body, operands: &[Tensor]) -> Result<Vec<Tensor>> {
+fn inline(graph: &Graph, body: &Body, operands: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut made: FxHashMap<NodeId, Vec<Tensor>> = FxHashMap::default();
     for (param, operand) in body.params().iter().zip(operands) {
         made.insert(*param, vec![*operand]);
@@ -198,7 +199,8 @@ pub(crate) fn inline(graph: &Graph, body: &Body, operands: &[Tensor]) -> Result<
         let operands: Vec<Tensor> = node.inputs.iter().map(|o| find(&made, o)).collect::<Result<_>>()?;
         let name = node.name.rsplit('/').next().unwrap_or(&node.name).to_owned();
         let origin: Origin = node.origin.clone();
-        let builder = crate::graph::OpBuilder::new(graph, node.op.clone()).name(name).inputs(&operands).origin(origin);
+        let builder =
+            crate::graph::OpBuilder::new(graph, node.op.clone()).name(name).inputs(&operands).origin(origin);
         let controls = node.controls.iter().filter_map(|c| made.get(c)?.first().copied());
         let copy = controls.fold(builder, |b, c| b.control(c)).try_build()?;
         made.insert(*id, copy.outputs());

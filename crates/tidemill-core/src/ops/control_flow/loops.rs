@@ -80,7 +80,9 @@ impl<N: Nest> While<N> {
                 let go_on = cond(nest(vars));
                 let ty = go_on.ty();
                 if ty.dtype != DType::Bool || !ty.shape.is_compatible_with(&PartialShape::scalar()) {
-                    return Err(Error::invalid(format!("the condition of a loop must be a scalar bool, not {ty}")));
+                    return Err(Error::invalid(format!(
+                        "the condition of a loop must be a scalar bool, not {ty}"
+                    )));
                 }
                 Ok(vec![go_on])
             })?;
@@ -117,8 +119,10 @@ fn check_carries(next: &[Tensor], types: &[TensorType]) -> Result<()> {
     for (i, (next, ty)) in next.iter().zip(types).enumerate() {
         let have = next.ty();
         if have.dtype != ty.dtype || !covers(&ty.shape, &have.shape) {
-            return Err(Error::invalid(format!("loop variable {i} goes into a turn as {ty}, and comes out as {have}"))
-                .with_help("keep dtype and shape, or give the loop a shape invariant that covers both"));
+            return Err(Error::invalid(format!(
+                "loop variable {i} goes into a turn as {ty}, and comes out as {have}"
+            ))
+            .with_help("keep dtype and shape, or give the loop a shape invariant that covers both"));
         }
     }
     Ok(())
@@ -177,7 +181,8 @@ impl LoopParts {
 
 /// The body of a built region, its parameters being the declared ones and then the captures; and what is captured.
 pub(crate) fn close(graph: &Graph, built: &Built) -> (Body, Vec<Output>) {
-    let params: Vec<NodeId> = built.params.iter().copied().chain(built.captures.iter().map(|c| c.param)).collect();
+    let params: Vec<NodeId> =
+        built.params.iter().copied().chain(built.captures.iter().map(|c| c.param)).collect();
     let body = graph.body(built, params, built.results.clone());
     (body, built.captures.iter().map(|c| c.outer).collect())
 }
@@ -216,7 +221,8 @@ pub fn scan<C: Nest, X: Nest, Y: Nest>(
     let all: Vec<Tensor> = slices.iter().chain(&carries).copied().collect();
     let graph = crate::graph::graph_of(&all);
     let build = || -> Result<(C, Y)> {
-        let carry_types: Vec<TensorType> = carries.iter().map(|t| t.ty()).map(|t| TensorType::new(t.dtype, t.shape)).collect();
+        let carry_types: Vec<TensorType> =
+            carries.iter().map(|t| t.ty()).map(|t| TensorType::new(t.dtype, t.shape)).collect();
         let mut types = carry_types.clone();
         for x in &slices {
             let ty = x.ty();
@@ -275,4 +281,3 @@ pub fn foldl<C: Nest, X: Nest>(f: impl FnOnce(C, X) -> C, elems: X, init: C) -> 
 pub fn foldr<C: Nest, X: Nest>(f: impl FnOnce(C, X) -> C, elems: X, init: C) -> C {
     scan(|carry, x| (f(carry, x), ()), init, elems, ScanOptions { reverse: true }).0
 }
-

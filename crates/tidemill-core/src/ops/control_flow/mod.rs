@@ -11,7 +11,6 @@ mod nest;
 use tidemill_tensor::{DType, PartialShape};
 
 pub use conditional::{case, cond};
-pub(crate) use gradient::inline;
 pub use loops::{ScanOptions, While, foldl, foldr, map_fn, scan, while_loop};
 pub use nest::Nest;
 
@@ -21,7 +20,7 @@ use crate::graph::Body;
 use crate::infer::{InferCx, PartialValue, TensorType};
 use crate::op::{Op, OpSet};
 use crate::schema::{Effect, Schema, Signature};
-use crate::{AttrMap, Attributes, attrs, grads};
+use crate::{AttrMap, Attributes, grads};
 
 pub(super) fn register(set: OpSet) -> OpSet {
     set.with::<Loop>().with::<If>().with::<Param>()
@@ -109,7 +108,14 @@ impl Loop {
         let cond_captures = xs + self.xs;
         let body_captures = cond_captures + self.cond.as_ref().map_or(0, |c| c.params().len() - self.carries);
         let end = body_captures + self.body.params().len() - self.carries - self.xs;
-        LoopLayout { carries, xs, cond_captures, body_captures, end, ys: self.body.results().len() - self.carries }
+        LoopLayout {
+            carries,
+            xs,
+            cond_captures,
+            body_captures,
+            end,
+            ys: self.body.results().len() - self.carries,
+        }
     }
 
     /// The number of turns, as far as the operands' types and values tell.
@@ -135,7 +141,9 @@ impl Attributes for Loop {
         attrs
     }
     fn from_attrs(_: &AttrMap) -> Result<Self> {
-        Err(Error::unimplemented("a loop cannot be read from its attributes: its bodies have no text form yet"))
+        Err(Error::unimplemented(
+            "a loop cannot be read from its attributes: its bodies have no text form yet",
+        ))
     }
     fn signature() -> &'static Signature {
         static PARSED: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
@@ -223,7 +231,9 @@ impl Attributes for If {
         AttrMap::new()
     }
     fn from_attrs(_: &AttrMap) -> Result<Self> {
-        Err(Error::unimplemented("a conditional cannot be read from its attributes: its bodies have no text form yet"))
+        Err(Error::unimplemented(
+            "a conditional cannot be read from its attributes: its bodies have no text form yet",
+        ))
     }
     fn signature() -> &'static Signature {
         static PARSED: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
@@ -244,8 +254,10 @@ impl Op for If {
             .map(|i| {
                 let (a, b) = (self.then.result_type(i), self.orelse.result_type(i));
                 if a.dtype != b.dtype {
-                    return Err(Error::invalid(format!("result {i} is {a} in one branch and {b} in the other"))
-                        .with_help("cast one of them"));
+                    return Err(Error::invalid(format!(
+                        "result {i} is {a} in one branch and {b} in the other"
+                    ))
+                    .with_help("cast one of them"));
                 }
                 Ok(TensorType::new(a.dtype, common(&a.shape, &b.shape)))
             })

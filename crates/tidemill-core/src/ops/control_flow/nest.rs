@@ -74,4 +74,3 @@ tuple_nest!(A B C D E);
 tuple_nest!(A B C D E F);
 tuple_nest!(A B C D E F G);
 tuple_nest!(A B C D E F G H);
-

@@ -1,0 +1,56 @@
+use tidemill_core::ErrorKind::InvalidArgument;
+use tidemill_core::ops::{
+    Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference, Sub,
+};
+
+use crate::row::{Row, row, value, x};
+
+pub(super) fn rows() -> Vec<Row> {
+    let positive = |shape: &[usize]| x(shape).range(0.5, 2.0);
+    let (sevens, threes) = (|| value([7, 7, -7, -7]), || value([3, -3, 3, -3]));
+    let nan = f64::NAN;
+    vec![
+        row(AddV2, [x([5, 13]), x([5, 13])]),
+        row(AddV2, [x([2, 37]), x([37])]),
+        row(AddV2, [x([2, 1]), x([1, 37])]),
+        row(AddV2, [x([2, 1, 3]), x([4, 1])]),
+        row(AddV2, [x([]), x([2, 3])]),
+        row(AddV2, [x([0, 3]), x([3])]),
+        row(AddV2, [value([i32::MAX, 1]), value(1)]).expect([i32::MIN, 2]),
+        row(AddV2, [x([2, 3]), x([2])]).fails(InvalidArgument),
+        row(Add, [x([2, 3]), x([2, 3])]),
+        row(Sub, [x([2, 37]), x([2, 1])]),
+        row(Sub, [value([1u8]), value([2u8])]).expect([255u8]),
+        row(Mul, [x([5, 13]), x([5, 13])]),
+        row(Mul, [x([2, 1, 3]), x([4, 1])]),
+        row(Mul, [x([]), x([])]),
+        row(Mul, [value([2, 3]), value([4, 5])]).expect([8, 15]),
+        row(RealDiv, [x([2, 3]), positive(&[3])]),
+        row(RealDiv, [value([1.0, -1.0, 0.0]), value(0.0)])
+            .expect([f64::INFINITY, -f64::INFINITY, nan])
+            .values_only(),
+        row(Div, [x([2, 3]), positive(&[2, 1])]),
+        row(Div, [sevens(), threes()]).expect([2, -2, -2, 2]),
+        row(Div, [value([1]), value([0])]).fails(InvalidArgument),
+        row(FloorDiv, [x([2, 3]).range(-9.0, 9.0), positive(&[3])]),
+        row(FloorDiv, [sevens(), threes()]).expect([2, -3, -3, 2]),
+        row(FloorDiv, [value([1]), value([0])]).fails(InvalidArgument),
+        row(FloorMod, [x([2, 3]).range(-9.0, 9.0), positive(&[3])]),
+        row(FloorMod, [sevens(), threes()]).expect([1, -2, 2, -1]),
+        row(FloorMod, [value([1]), value([0])]).fails(InvalidArgument),
+        row(Maximum, [x([2, 3]), x([3])]),
+        row(Maximum, [value([1.0, nan, 2.0]), value([2.0, 1.0, nan])]).expect([2.0, nan, nan]).values_only(),
+        row(Minimum, [x([2, 3]), x([2, 1])]),
+        row(Minimum, [value([1, 5]), value(3)]).expect([1, 3]),
+        row(Pow, [positive(&[2, 3]), x([3])]),
+        row(Pow, [positive(&[]), x([2, 1])]),
+        row(Pow, [value([2, -3]), value([10, 3])]).expect([1024, -27]),
+        row(Pow, [value([2]), value([-1])]).fails(InvalidArgument),
+        row(SquaredDifference, [x([2, 3]), x([3])]),
+        row(SquaredDifference, [value([5, 1]), value([2, 3])]).expect([9, 4]),
+        row(AddN, [x([5, 13]), x([5, 13]), x([5, 13])]),
+        row(AddN, [x([2, 3])]),
+        row(AddN, [value([1, 2]), value([3, 4])]).expect([4, 6]),
+        row(AddN, [x([2]), x([3])]).fails(InvalidArgument),
+    ]
+}
