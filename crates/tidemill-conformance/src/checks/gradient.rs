@@ -53,7 +53,14 @@ fn numeric(bench: &Bench, values: &[Value], mode: Mode, optimise: bool, order: u
     ys.retain(|y| y.dtype() == DType::F64);
     let xs = operands(bench, &setup, false);
     let sess = bench.battery.session(&setup.graph, optimise);
-    check_gradients(&sess, &ys, &xs, &setup.feeds, if ys.is_empty() { 0 } else { order })
+    let check = |ys: &[Tensor], xs: &[Tensor]| {
+        check_gradients(&sess, ys, xs, &setup.feeds, if ys.is_empty() { 0 } else { order })
+    };
+    check(&ys, &xs)?;
+    // Rules look at which operands matter and which outputs have gradients: each alone, too.
+    let several = |tensors: &[Tensor]| if tensors.len() > 1 { tensors.to_vec() } else { vec![] };
+    several(&xs).into_iter().try_for_each(|x| check(&ys, &[x]))?;
+    several(&ys).into_iter().try_for_each(|y| check(&[y], &xs))
 }
 
 /// Those that the row says there are not are none, or an error that says so.

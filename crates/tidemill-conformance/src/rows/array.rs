@@ -1,10 +1,10 @@
 use tidemill_core::ops::{
-    BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape, ShapeN, Size,
-    Squeeze, Transpose,
+    self, BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape, ShapeN,
+    Size, Squeeze, Transpose,
 };
 use tidemill_core::{DType, ErrorKind::InvalidArgument, PartialShape};
 
-use crate::row::{Row, row, value, x};
+use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let none = || value(Vec::<i32>::new());
@@ -38,6 +38,11 @@ pub(super) fn rows() -> Vec<Row> {
         row(Transpose, [x([]), none()]),
         row(Transpose, [value([[1, 2, 3], [4, 5, 6]]), value([1, 0])]).expect([[1, 4], [2, 5], [3, 6]]),
         row(Transpose, [x([2, 3]), value([0, 0])]).fails(InvalidArgument),
+        row_of::<Transpose>(|t| vec![ops::transpose(t[0])], [x([2, 3, 4])]),
+        row_of::<Transpose>(
+            |t| vec![ops::matrix_transpose(ops::ensure_shape(t[0], [None, None, None]))],
+            [x([2, 3, 4])],
+        ),
         row(InvertPermutation, [value([2, 0, 1])]).expect([1, 2, 0]),
         row(InvertPermutation, [value([2, 0, 2])]).fails(InvalidArgument),
         row(ReverseV2, [x([2, 3]), value([1])]),

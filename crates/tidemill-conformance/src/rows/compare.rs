@@ -1,10 +1,10 @@
 use tidemill_core::ErrorKind::InvalidArgument;
 use tidemill_core::ops::{
-    Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalNot, LogicalOr, NotEqual, Select,
+    self, Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalNot, LogicalOr, NotEqual, Select,
     SelectV2,
 };
 
-use crate::row::{Input, Row, row, value, x};
+use crate::row::{Input, Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let (t, f) = (true, false);
@@ -31,6 +31,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(LogicalAnd, both()).expect([t, f, f, f]),
         row(LogicalOr, both()).expect([t, t, t, f]),
         row(LogicalNot, [value([t, f])]).expect([f, t]),
+        row_of::<LogicalAnd>(|t| vec![ops::logical_xor(t[0], t[1])], both()).expect([f, t, t, f]),
         row(SelectV2, [cond(), x([2, 3]), x([2, 3])]),
         row(SelectV2, [value([t, f, t]), x([2, 1]), x([])]),
         row(SelectV2, [value([[t], [f]]), x([3]), x([2, 3])]),

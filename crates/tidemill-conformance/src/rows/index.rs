@@ -1,7 +1,7 @@
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{Slice, StridedSlice, StridedSliceGrad};
+use tidemill_core::ops::{self, Ix, Slice, StridedSlice, StridedSliceGrad};
 
-use crate::row::{Row, row, value, x};
+use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let plain = StridedSlice::default;
@@ -25,6 +25,11 @@ pub(super) fn rows() -> Vec<Row> {
         row(ellipsis(), [x([2, 3, 4]), value([0i64, -1]), value([0i64, 0]), value([1i64, 1])]),
         row(plain(), [value([0, 1, 2, 3, 4, 5]), value([7]), value([0]), value([-2])]).expect([5, 3, 1]),
         row(plain(), [x([4]), value([0]), value([4]), value([0])]).fails(InvalidArgument),
+        row_of::<StridedSlice>(
+            |t| vec![ops::index(t[0], (1.., Ix::NewAxis, Ix::Ellipsis, -1)), ops::index(t[0], t[1])],
+            [x([3, 2, 4]), value(2)],
+        ),
+        row_of::<StridedSlice>(|t| vec![ops::index(t[0], (Ix::by(.., -2), 1..3))], [x([5, 4])]),
         row(into(), [value([4, 3]), value([0, 1]), value([3, 2]), value([2, 1]), x([2])]),
         row(into(), [value([4, 3]), value([0, 1]), value([3, 2]), value([2, 1]), x([3])])
             .fails(InvalidArgument),

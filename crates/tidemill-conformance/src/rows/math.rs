@@ -3,7 +3,7 @@ use tidemill_core::ops::{
     Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference, Sub,
 };
 
-use crate::row::{Row, row, value, x};
+use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let positive = |shape: &[usize]| x(shape).range(0.5, 2.0);
@@ -29,6 +29,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(RealDiv, [value([1.0, -1.0, 0.0]), value(0.0)])
             .expect([f64::INFINITY, -f64::INFINITY, nan])
             .values_only(),
+        row_of::<RealDiv>(|t| vec![t[0] / t[1]], [value([1, -7]), value([2, 2])]).expect([0.5, -3.5]),
         row(Div, [x([2, 3]), positive(&[2, 1])]),
         row(Div, [sevens(), threes()]).expect([2, -2, -2, 2]),
         row(Div, [value([1]), value([0])]).fails(InvalidArgument),

@@ -1,15 +1,17 @@
 use tidemill_core::ErrorKind::InvalidArgument;
+use tidemill_core::Tensor;
 use tidemill_core::ops::{
-    BiasAdd, BiasAddGrad, L2Loss, LogSoftmax, Softmax, SoftmaxCrossEntropyWithLogits,
+    self, BiasAdd, BiasAddGrad, L2Loss, LogSoftmax, Select, Softmax, SoftmaxCrossEntropyWithLogits,
     SparseSoftmaxCrossEntropyWithLogits,
 };
 
-use crate::row::{Row, row, value, x};
+use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let add = |format: &str| BiasAdd { data_format: format.to_owned() };
     let sum = |format: &str| BiasAddGrad { data_format: format.to_owned() };
     let labels = || value([[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]]);
+    let cubed_labels = || value([[[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]], [[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]]);
     let large = || value([[1000.0, 0.0], [-1000.0, 0.0]]);
     vec![
         row(Softmax, [x([2, 3])]),
@@ -34,7 +36,35 @@ pub(super) fn rows() -> Vec<Row> {
         row(sum("NHWC"), [x([2, 4, 3])]),
         row(sum("NCHW"), [x([2, 3, 4])]).static_gradient(),
         row(sum("NHWC"), [value([[1, 2], [3, 4]])]).expect([4, 6]),
+        row_of::<Softmax>(|t| vec![ops::softmax_axis(cube(t[0]), 1)], [x([2, 3, 2])]),
+        row_of::<LogSoftmax>(|t| vec![ops::log_softmax_axis(cube(t[0]), -3)], [x([2, 3, 2])]),
+        row_of::<SoftmaxCrossEntropyWithLogits>(
+            |t| vec![ops::softmax_cross_entropy_with_logits(t[0], t[1])],
+            [cubed_labels(), x([2, 2, 3])],
+        )
+        .no_grad([0]),
+        row_of::<SoftmaxCrossEntropyWithLogits>(
+            |t| vec![ops::softmax_cross_entropy_with_logits_v2(t[0], t[1])],
+            [cubed_labels(), x([2, 2, 3])],
+        ),
+        row_of::<SparseSoftmaxCrossEntropyWithLogits>(
+            |t| vec![ops::sparse_softmax_cross_entropy_with_logits(t[0], t[1])],
+            [value([[2, 0], [1, 1]]), x([2, 2, 3])],
+        ),
+        row_of::<Select>(
+            |t| vec![ops::sigmoid_cross_entropy_with_logits(t[0], t[1])],
+            [x([2, 3]), x([2, 3])],
+        ),
+        row_of::<Select>(
+            |t| vec![ops::sigmoid_cross_entropy_with_logits(t[0], t[1])],
+            [value([1.0, 0.0, 1.0, 0.0]), value([1000.0, 1000.0, -1000.0, -1000.0])],
+        )
+        .expect([0.0, 1000.0, 1000.0, 0.0]),
         row(L2Loss, [x([2, 3])]),
         row(L2Loss, [value([3.0, 4.0])]).expect(12.5),
     ]
+}
+
+fn cube(t: Tensor) -> Tensor {
+    ops::ensure_shape(t, [None, None, None])
 }
