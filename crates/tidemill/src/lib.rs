@@ -73,3 +73,10 @@ pub mod nn {
     #[doc(inline)]
     pub use tidemill_nn::rnn::{StaticRnn, static_rnn};
 }
+
+/// The code in the project's guides, compiled and run as documentation tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+}
