@@ -210,7 +210,7 @@ mod tests {
         let descent = ApplyGradientDescent { use_locking: false };
         check(&descent, &["&2 3", "", "2 3"], "&f32[2,3]");
         check(&descent, &["&? 3", "", "2 ?"], "&f32[2,3]");
-        check(&descent, &["&*", "*", "*"], "&f32<?>");
+        check(&descent, &["&*", "*", "*"], "&f32?");
         check(&descent, &["&2 3", "", "3"], "the variable's shape is [2,3], that of `delta` [3]");
         check(&descent, &["&2 3", "1", "2 3"], "operand 1 must have rank 0, but its shape is [1]");
         check(&descent, &["2 3", "", "2 3"], "`var` must be a variable");
