@@ -115,7 +115,9 @@ pub fn assert_close(what: &str, got: &Value, want: &Value, rtol: f64, atol: f64)
     let worst = got
         .iter_f64()
         .zip(want.iter_f64())
-        .map(|(g, w)| (if g.is_nan() && w.is_nan() { 0.0 } else { (g - w).abs() - rtol * w.abs() - atol }, g, w))
+        .map(|(g, w)| {
+            (if g.is_nan() && w.is_nan() { 0.0 } else { (g - w).abs() - rtol * w.abs() - atol }, g, w)
+        })
         .fold((f64::NEG_INFINITY, 0.0, 0.0), |a, b| if b.0 > a.0 || b.0.is_nan() { b } else { a });
     assert!(worst.0 <= 0.0, "{what}: got {}, want {}", worst.1, worst.2);
 }

@@ -564,7 +564,7 @@ depth_number!(i32 i64 usize);
 /// let g = Graph::new();
 /// let data = g.placeholder(DType::F32, [200, 3]);
 /// let ids = g.placeholder(DType::I32, [200]);
-/// assert_eq!(unsorted_segment_sum(data, ids, 7).ty().to_string(), "f32[7,3]");
+/// assert_eq!(ops::unsorted_segment_sum(data, ids, 7).ty().to_string(), "f32[7,3]");
 /// ```
 #[track_caller]
 pub fn unsorted_segment_sum(

@@ -45,15 +45,18 @@ impl Op for MatMul {
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
         let (a, b, dy) = (cx.x(0), cx.x(1), cx.dy(0));
-        let product = |a, b, transpose_a, transpose_b| matmul_with(a, b, MatMul { transpose_a, transpose_b });
+        // TensorFlow's names, also where only one of the two is wanted.
+        let product = |name: &str, a, b, transpose_a, transpose_b| {
+            cx.graph().op(MatMul { transpose_a, transpose_b }).name(name).inputs(&[a, b]).tensor()
+        };
         // d/dA of tr(dyᵀ op(A) op(B)), with the transposes moved to where they cost nothing.
         let da = || match (self.transpose_a, self.transpose_b) {
-            (false, t) => product(dy, b, false, !t),
-            (true, t) => product(b, dy, t, true),
+            (false, t) => product("MatMul", dy, b, false, !t),
+            (true, t) => product("MatMul", b, dy, t, true),
         };
         let db = || match (self.transpose_a, self.transpose_b) {
-            (t, false) => product(a, dy, !t, false),
-            (t, true) => product(dy, a, true, t),
+            (t, false) => product("MatMul_1", a, dy, !t, false),
+            (t, true) => product("MatMul_1", dy, a, true, t),
         };
         Ok(grads![cx.wanted(0, da), cx.wanted(1, db)])
     }
