@@ -19,6 +19,7 @@ mod operators;
 pub mod ops;
 mod schema;
 mod scope;
+mod text;
 mod variable;
 
 pub use attr::{Attr, AttrMap, AttrValue, Attributes};

@@ -371,7 +371,10 @@ impl PartialEq for Graph {
 
 /// The candidate nearest to `name`, if one is near enough to be a slip of the pen.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = 1 + name.len() / 4;
+    let limit = match name.len() {
+        0..3 => return None,
+        n => 1 + n / 4,
+    };
     candidates
         .filter(|c| c.len().abs_diff(name.len()) <= limit)
         .take(4096)

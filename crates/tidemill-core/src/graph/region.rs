@@ -13,7 +13,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Graph, Node, State};
-use crate::error::{Error, Result};
+use crate::error::{Error, Origin, Result};
 use crate::handle::Tensor;
 use crate::ids::{NodeId, Output};
 use crate::infer::TensorType;
@@ -148,11 +148,13 @@ pub(crate) struct Built {
 }
 
 impl Graph {
-    /// Builds a region inside the current one. `f` gets its declared parameters and returns its results.
+    /// Builds a region inside the current one. `f` gets its declared parameters, which `origin` made, and returns its
+    /// results.
     pub(crate) fn build_region(
         &self,
         params: &[TensorType],
         forward: Option<RegionId>,
+        origin: &Origin,
         f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
     ) -> Result<Built> {
         let (region, outer) = {
@@ -173,7 +175,9 @@ impl Graph {
             super::Restore { graph: self, restore: |cx, outer| cx.region = outer, saved: Some(outer) };
         let made: Vec<Tensor> = params
             .iter()
-            .map(|ty| self.op(Param { ty: ty.clone() }).try_build().map(|op| op.output(0)))
+            .map(|ty| {
+                self.op(Param { ty: ty.clone() }).origin(origin.clone()).try_build().map(|op| op.output(0))
+            })
             .collect::<Result<_>>()?;
         let results = f(&made)?;
         let mut state = self.write();

@@ -38,13 +38,13 @@ pub fn cond<N: Nest>(
             )));
         }
         let mut structure = None;
-        let then = graph.build_region(&[], None, |_| {
+        let then = graph.build_region(&[], None, &origin, |_| {
             let nest = true_fn();
             let results = nest.flatten();
             structure = Some(nest);
             Ok(results)
         })?;
-        let orelse = graph.build_region(&[], None, |_| Ok(false_fn().flatten()))?;
+        let orelse = graph.build_region(&[], None, &origin, |_| Ok(false_fn().flatten()))?;
         if then.results.len() != orelse.results.len() {
             return Err(Error::invalid(format!(
                 "one branch gives {} tensors, the other {}",

@@ -45,7 +45,7 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
     let mut types: Vec<TensorType> = carries.iter().map(|c| own(body.param_type(*c))).collect();
     types.extend(captures.iter().map(|p| own(body.param_type(*p))));
     types.extend(ys.iter().map(|y| own(body.result_type(op.carries + y))));
-    let turn = graph.build_region(&types, Some(body.region()), |params| {
+    let turn = graph.build_region(&types, Some(body.region()), &Origin::here(), |params| {
         let (d_carries, rest) = params.split_at(carries.len());
         let (sums, d_ys) = rest.split_at(captures.len());
         let outputs = carries.iter().copied().chain(ys.iter().map(|y| op.carries + y));
@@ -148,7 +148,7 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
     let first_else = 1 + op.then.params().len();
     // A branch gives the gradients of all captures; of the other branch's, zeros.
     let branch = |body: &Body, first: usize| {
-        graph.build_region(&[], None, |_| {
+        graph.build_region(&[], None, &Origin::here(), |_| {
             let operands: Vec<Tensor> =
                 (0..body.params().len()).map(|p| ops::identity(cx.x(first + p))).collect();
             let again = inline(graph, body, &operands)?;

@@ -76,7 +76,7 @@ impl<N: Nest> While<N> {
                 })
                 .collect();
             let nest = |tensors: &[Tensor]| self.vars.rebuild(&mut tensors.iter().copied());
-            let condition = graph.build_region(&types, None, |vars| {
+            let condition = graph.build_region(&types, None, &origin, |vars| {
                 let go_on = cond(nest(vars));
                 let ty = go_on.ty();
                 if ty.dtype != DType::Bool || !ty.shape.is_compatible_with(&PartialShape::scalar()) {
@@ -86,7 +86,7 @@ impl<N: Nest> While<N> {
                 }
                 Ok(vec![go_on])
             })?;
-            let step = graph.build_region(&types, None, |vars| {
+            let step = graph.build_region(&types, None, &origin, |vars| {
                 let next = body(nest(vars)).flatten();
                 check_carries(&next, &types)?;
                 Ok(next)
@@ -234,7 +234,7 @@ pub fn scan<C: Nest, X: Nest, Y: Nest>(
             types.push(TensorType::new(ty.dtype, rest));
         }
         let mut shape_of_y = None;
-        let body = graph.build_region(&types, None, |params| {
+        let body = graph.build_region(&types, None, &origin, |params| {
             let mut tensors = params.iter().copied();
             let (carry, x) = (init.rebuild(&mut tensors), xs.rebuild(&mut tensors));
             let (next, y) = f(carry, x);
