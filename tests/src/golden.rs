@@ -62,9 +62,12 @@ impl Case {
         self.script["steps"].as_array().into_iter().flatten().map(|json| Step { case: self, json })
     }
 
-    fn array(&self, reference: &Json) -> Value {
-        let member = reference["npy"].as_str().expect("a member");
-        self.arrays[member].clone()
+    /// An array of the archive by its member's name.
+    ///
+    /// # Panics
+    /// When there is no such member.
+    pub fn array(&self, member: &Json) -> Value {
+        self.arrays[member.as_str().expect("a member")].clone()
     }
 }
 
@@ -77,7 +80,7 @@ impl<'a> Step<'a> {
     /// The values of a map of the step (`feeds`, `values`), by name.
     pub fn values(&self, field: &str) -> Vec<(String, Value)> {
         let entries = self.json[field].as_object().into_iter().flatten();
-        entries.map(|(name, reference)| (name.clone(), self.case.array(reference))).collect()
+        entries.map(|(name, reference)| (name.clone(), self.case.array(&reference["npy"]))).collect()
     }
 
     /// The names in a list of the step (`fetches`, `targets`, `roles`).
@@ -87,7 +90,7 @@ impl<'a> Step<'a> {
 
     /// The results, in the order of the fetches.
     pub fn results(&self) -> Vec<Value> {
-        self.json["results"].as_array().into_iter().flatten().map(|r| self.case.array(r)).collect()
+        self.json["results"].as_array().into_iter().flatten().map(|r| self.case.array(&r["npy"])).collect()
     }
 }
 
