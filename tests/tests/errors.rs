@@ -113,9 +113,9 @@ fn building() {
     panics(
         || drop((escaped.get().unwrap() + 1.0).name()),
         expect![[r#"
-        AddV2 "add": "Param_1", made at crates/tidemill-core/src/graph/region.rs:LINE, is a tensor of the body of a loop or conditional and cannot be used outside of it
-          --> tests/tests/errors.rs:LINE
-           help: return it from the body, and use the result"#]],
+            AddV2 "add": "Param_1", made at tests/tests/errors.rs:LINE, is a tensor of the body of a loop or conditional and cannot be used outside of it
+              --> tests/tests/errors.rs:LINE
+               help: return it from the body, and use the result"#]],
     );
     panics(
         || {
@@ -195,12 +195,7 @@ fn running() {
         ]],
     );
     check(sess.run(y, feed! { x => xs, "x:0" => xs }).unwrap_err(), expect![[r#""x:0" is fed twice"#]]);
-    check(
-        sess.run("z:0", feed! {}).unwrap_err(),
-        expect![[r#"
-        there is no operation "z" in the graph
-           help: did you mean "w"?"#]],
-    );
+    check(sess.run("z:0", feed! {}).unwrap_err(), expect![[r#"there is no operation "z" in the graph"#]]);
     check(
         sess.run("y:3", feed! {}).unwrap_err(),
         expect![[r#"operation "y" has 1 outputs, there is no "y:3""#]],

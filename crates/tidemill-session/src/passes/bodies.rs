@@ -29,7 +29,7 @@ pub(super) fn specialise(program: &mut Program, id: InstId, cx: &PassCx) -> Resu
     let inst = &mut program.insts[id.index()];
     inst.kind = kind;
     for (have, inferred) in inst.outputs.iter_mut().zip(outputs) {
-        have.shape = have.shape.merge(&inferred.shape).unwrap_or(inferred.shape);
+        have.shape = inferred.shape;
     }
     Ok(())
 }

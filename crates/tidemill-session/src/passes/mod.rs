@@ -73,6 +73,9 @@ fn in_bodies(program: &mut Program, f: &mut dyn FnMut(&mut Program) -> Result<()
     Ok(())
 }
 
+/// How deep a chain of shape arithmetic is followed.
+const KNOWN_VALUE_DEPTH: usize = 64;
+
 /// The values of an operation's operands, as far as a program knows them.
 pub(crate) struct ProgramValues<'a> {
     pub(crate) program: &'a Program,
@@ -81,7 +84,7 @@ pub(crate) struct ProgramValues<'a> {
 
 impl KnownValues for ProgramValues<'_> {
     fn known(&self, i: usize) -> Option<PartialValue> {
-        known_ref(self.program, self.inputs[i], 16)
+        known_ref(self.program, self.inputs[i], KNOWN_VALUE_DEPTH)
     }
 }
 

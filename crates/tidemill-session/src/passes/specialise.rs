@@ -1,6 +1,6 @@
 //! Specialise and fold: with the feeds' shapes in place, infer every type again, and compute now what depends on constants only.
 //!
-//! Law: types only become more precise; a folded operation gives the bytes that its kernel gives. Operations with effects,
+//! Law: types are what the rules infer from the feeds, never what only the graph could tell; a folded operation gives the bytes that its kernel gives. Operations with effects,
 //! random ones, and those that must wait for others are never folded; nor is anything larger than [`FOLD_LIMIT`].
 
 use smallvec::SmallVec;
@@ -42,9 +42,8 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
     };
     let inst = &mut program.insts[id.index()];
     for (have, inferred) in inst.outputs.iter_mut().zip(outputs) {
-        // What the graph declares and what the feeds give may each know more; a feed that contradicts the graph's static
-        // shape was refused before, so here the inferred shape rules.
-        have.shape = have.shape.merge(&inferred.shape).unwrap_or(inferred.shape);
+        // Not what the graph declares: that may rest on the value of a constant which this run feeds.
+        have.shape = inferred.shape;
     }
     Ok(())
 }
@@ -84,7 +83,7 @@ fn known_value(program: &Program, r: Ref, ty: &TensorType) -> Option<Value> {
     struct This<'a>(&'a Program, Ref);
     impl KnownValues for This<'_> {
         fn known(&self, _: usize) -> Option<PartialValue> {
-            super::known_ref(self.0, self.1, 16)
+            super::known_ref(self.0, self.1, super::KNOWN_VALUE_DEPTH)
         }
     }
     let elements: Option<Vec<i64>> = This(program, r).known(0)?.into_iter().collect();
