@@ -1,0 +1,82 @@
+//! The invariants of the workspace that no compiler checks: who depends on whom, where `unsafe` stands, how long a file may be.
+#![allow(missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The crates of the workspace that a crate depends on, but for its tests.
+fn dependencies(name: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("crates").join(name).join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let mut all: Vec<String> = section
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| name.starts_with("tidemill"))
+        .map(str::to_owned)
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn crates_depend_one_way() {
+    for (name, want) in [
+        ("tidemill-tensor", &[][..]),
+        ("tidemill-core", &["tidemill-tensor"]),
+        ("tidemill-nn", &["tidemill-core", "tidemill-tensor"]),
+        ("tidemill-session", &["tidemill-core", "tidemill-tensor"]),
+        ("tidemill", &["tidemill-core", "tidemill-nn", "tidemill-session", "tidemill-tensor"]),
+    ] {
+        assert_eq!(dependencies(name), want, "{name}");
+    }
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_unsafe_is_where_it_belongs() {
+    let mut files = vec![];
+    for part in ["crates", "examples", "tests", "benches"] {
+        sources(&root().join(part), &mut files);
+    }
+    assert!(files.len() > 100, "the sources are where they are looked for");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= 800, "{} has {lines} lines", file.display());
+        let path = file.to_string_lossy();
+        let named =
+            ["tidemill-session/src/kernels", "tidemill-session/src/exec", "tests/tests/dependencies.rs"];
+        if !named.iter().any(|part| path.contains(part)) {
+            let code =
+                |line: &&str| !line.trim_start().starts_with("//") && !line.contains("forbid(unsafe_code)");
+            let found = text
+                .lines()
+                .filter(code)
+                .find(|l| l.contains("unsafe {") || l.contains("unsafe fn") || l.contains("unsafe impl"));
+            assert!(found.is_none(), "{}: {found:?}", file.display());
+        }
+    }
+}
+
+#[test]
+fn other_crates_forbid_unsafe() {
+    for name in ["tidemill-tensor", "tidemill-core", "tidemill-nn", "tidemill-conformance", "tidemill"] {
+        let lib = fs::read_to_string(root().join("crates").join(name).join("src/lib.rs")).unwrap();
+        assert!(lib.contains("#![forbid(unsafe_code)]"), "{name}");
+    }
+}
