@@ -34,7 +34,10 @@ fn run(args: Vec<String>) -> Result<(), String> {
                 Some("manual") => build = model::manual,
                 Some("static") => (build, name) = (model::with_static_rnn, "tidemill-static"),
                 other => {
-                    return Err(format!("--model takes manual or static, not {}", other.unwrap_or("nothing")));
+                    return Err(format!(
+                        "--model takes manual or static, not {}",
+                        other.unwrap_or("nothing")
+                    ));
                 }
             },
             "W1" => workloads.push(("W1", 5, 4)),
