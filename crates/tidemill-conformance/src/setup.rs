@@ -1,10 +1,10 @@
 //! One row as a graph.
 
 use tidemill_core::ops::{Assign, Const, Identity, SelectV2, VariableV2};
-use tidemill_core::{DType, Error, Graph, OpBuilder, Operation, Origin, PartialShape, Result, Tensor, Value};
+use tidemill_core::{Error, Graph, OpBuilder, Operation, Origin, PartialShape, Result, Tensor, Value};
 use tidemill_session::{FeedDict, Session};
 
-use crate::row::{Input, Made, Row};
+use crate::row::{Made, Row};
 
 /// How the operands come into the graph. *Arguments* are integers and bools beside floating operands: axes, sizes, indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,19 +17,26 @@ pub(crate) enum Mode {
     Fed,
     /// Placeholders whose dimensions are unknown; arguments are constants.
     Open,
-    /// As `Fed`, through an op that copies, so that kernels may work in place.
-    Computed,
+    /// As `Fed`, but every second operand, from this one on, comes out of an op, so that kernels may work in its place.
+    Computed(usize),
     /// Placeholders of unknown rank: all that depends on shapes happens in the run.
     Unknown,
 }
 
 impl Mode {
-    pub(crate) const ALL: [Mode; 6] =
-        [Mode::Literal, Mode::Constant, Mode::Fed, Mode::Computed, Mode::Open, Mode::Unknown];
+    pub(crate) const ALL: [Mode; 7] = [
+        Mode::Literal,
+        Mode::Constant,
+        Mode::Fed,
+        Mode::Computed(0),
+        Mode::Computed(1),
+        Mode::Open,
+        Mode::Unknown,
+    ];
 
     fn shape(self, value: &Value) -> PartialShape {
         match self {
-            Mode::Literal | Mode::Constant | Mode::Fed | Mode::Computed => value.shape().into(),
+            Mode::Literal | Mode::Constant | Mode::Fed | Mode::Computed(_) => value.shape().into(),
             Mode::Open => PartialShape::with_rank(value.rank()),
             Mode::Unknown => PartialShape::unknown(),
         }
@@ -42,6 +49,7 @@ pub(crate) struct Setup {
     node: Option<Operation>,
     pub(crate) outputs: Vec<Tensor>,
     pub(crate) inputs: Vec<Tensor>,
+    /// By name, so that they fit a copy of the graph.
     pub(crate) feeds: FeedDict,
     /// What must run before: assignments of the variables.
     before: Vec<Operation>,
@@ -59,54 +67,23 @@ pub(crate) struct Outcome {
 impl Setup {
     pub(crate) fn new(row: &Row, values: &[Value], mode: Mode) -> Result<Setup> {
         let graph = Graph::new();
-        let (mut feeds, mut before, mut references) = (FeedDict::new(), vec![], vec![]);
-        let constant = |value: &Value| Ok(graph.op(Const { value: value.clone() }).try_build()?.output(0));
-        // Select of a condition that only the feeds tell.
-        let copies = (mode == Mode::Computed).then(|| graph.placeholder(DType::Bool, ()));
-        copies.iter().for_each(|always| feeds.insert(*always, true));
-        let has_floats = values.iter().any(|v| v.dtype().is_float());
-        let mut operand = |input: &Input, value: &Value| -> Result<Tensor> {
-            if input.variable {
-                let op = VariableV2 {
-                    shape: mode.shape(value),
-                    dtype: value.dtype(),
-                    container: String::new(),
-                    shared_name: String::new(),
-                };
-                let reference = graph.op(op).try_build()?.output(0);
-                if input.initialised {
-                    let assign = Assign { validate_shape: true, use_locking: false };
-                    before.push(graph.op(assign).input(reference).input(constant(value)?).try_build()?);
-                }
-                if input.initialised || !row.left.is_empty() {
-                    references.push(reference);
-                }
-                return Ok(reference);
-            }
-            let argument = has_floats && !value.dtype().is_float();
-            match mode {
-                Mode::Constant => constant(value),
-                Mode::Literal | Mode::Open if argument => constant(value),
-                _ => {
-                    let placeholder = graph.placeholder(value.dtype(), mode.shape(value));
-                    feeds.insert(placeholder, value);
-                    match copies {
-                        Some(always) => graph
-                            .op(SelectV2)
-                            .inputs(&[always, placeholder, placeholder])
-                            .try_build()
-                            .map(|op| op.output(0)),
-                        None => Ok(placeholder),
-                    }
-                }
-            }
+        let mut wiring = Wiring {
+            graph: &graph,
+            mode,
+            has_floats: values.iter().any(|v| v.dtype().is_float()),
+            feeds: FeedDict::new(),
+            before: vec![],
+            variables: vec![],
         };
-        let inputs: Vec<Tensor> = row
-            .inputs
-            .iter()
-            .zip(values)
-            .map(|(input, value)| operand(input, value))
-            .collect::<Result<_>>()?;
+        let inputs =
+            row.inputs.iter().zip(values).enumerate().map(|(at, (input, value))| match input.variable {
+                true => wiring.variable(input.initialised, value),
+                false => wiring.value(at, value),
+            });
+        let inputs: Vec<Tensor> = inputs.collect::<Result<_>>()?;
+        let Wiring { mut feeds, before, mut variables, .. } = wiring;
+        // One that holds nothing can be read afterwards only if the row fills it.
+        variables.retain(|(_, initialised)| *initialised || !row.left.is_empty());
         let (node, outputs) = match &row.made {
             Made::Node(op) => {
                 let node = OpBuilder::new(&graph, op.clone())
@@ -124,14 +101,28 @@ impl Setup {
             }
         };
         if let Some(fed) = &row.fed {
-            feeds.insert(outputs[0], fed);
+            feeds.insert(outputs[0].name(), fed);
         }
-        let read = |reference| {
+        let read = |(reference, _)| {
             let read = graph.op(Identity {}).input(reference);
             Ok(node.iter().fold(read, |read, node| read.control(*node)).try_build()?.output(0))
         };
-        let after = references.into_iter().map(read).collect::<Result<_>>()?;
+        let after = variables.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Setup { graph, node, outputs, inputs, feeds, before, after })
+    }
+
+    /// The same in a copy of the graph.
+    pub(crate) fn in_graph(&self, graph: &Graph) -> Setup {
+        let tensors = |all: &[Tensor]| all.iter().map(|t| graph.handle(t.output())).collect();
+        Setup {
+            graph: graph.clone(),
+            node: self.node.map(|node| graph.operation_of(node.id())),
+            outputs: tensors(&self.outputs),
+            inputs: tensors(&self.inputs),
+            feeds: self.feeds.clone(),
+            before: self.before.iter().map(|op| graph.operation_of(op.id())).collect(),
+            after: tensors(&self.after),
+        }
     }
 
     /// Runs the node on fresh variables.
@@ -139,5 +130,60 @@ impl Setup {
         sess.run(&self.before, FeedDict::new())?;
         let (_, outputs, left) = sess.run((self.node, &self.outputs, &self.after), &self.feeds)?;
         Ok(Outcome { outputs, left })
+    }
+}
+
+/// Brings the operands in.
+struct Wiring<'g> {
+    graph: &'g Graph,
+    mode: Mode,
+    has_floats: bool,
+    feeds: FeedDict,
+    before: Vec<Operation>,
+    /// References, and whether they are assigned before.
+    variables: Vec<(Tensor, bool)>,
+}
+
+impl Wiring<'_> {
+    fn variable(&mut self, initialised: bool, value: &Value) -> Result<Tensor> {
+        let op = VariableV2 {
+            shape: self.mode.shape(value),
+            dtype: value.dtype(),
+            container: String::new(),
+            shared_name: String::new(),
+        };
+        let reference = self.graph.op(op).try_build()?.output(0);
+        if initialised {
+            let assign = self.graph.op(Assign { validate_shape: true, use_locking: false });
+            let assign = assign.input(reference).input(self.constant(value)?).try_build()?;
+            self.before.push(assign);
+        }
+        self.variables.push((reference, initialised));
+        Ok(reference)
+    }
+
+    fn value(&mut self, at: usize, value: &Value) -> Result<Tensor> {
+        let argument = self.has_floats && !value.dtype().is_float();
+        match self.mode {
+            Mode::Constant => self.constant(value),
+            Mode::Literal | Mode::Open if argument => self.constant(value),
+            Mode::Computed(from) if at % 2 == from => {
+                // A choice that only the feeds make.
+                let (always, fed) = (self.placeholder(&Value::scalar(true)), self.placeholder(value));
+                let select = self.graph.op(SelectV2).inputs(&[always, fed, fed]).try_build()?;
+                Ok(select.output(0))
+            }
+            _ => Ok(self.placeholder(value)),
+        }
+    }
+
+    fn constant(&self, value: &Value) -> Result<Tensor> {
+        Ok(self.graph.op(Const { value: value.clone() }).try_build()?.output(0))
+    }
+
+    fn placeholder(&mut self, value: &Value) -> Tensor {
+        let placeholder = self.graph.placeholder(value.dtype(), self.mode.shape(value));
+        self.feeds.insert(placeholder.name(), value);
+        placeholder
     }
 }

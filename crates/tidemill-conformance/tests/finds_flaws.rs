@@ -21,7 +21,9 @@ impl Attributes for Cube {
         attrs
     }
     fn from_attrs(attrs: &AttrMap) -> Result<Self> {
-        Ok(Cube { flaw: attrs.get("flaw")?, forgotten: false })
+        let flaw: String = attrs.get("flaw")?;
+        let flaw = if flaw == "reads as another" { "one too many".to_owned() } else { flaw };
+        Ok(Cube { flaw, forgotten: false })
     }
     fn signature() -> &'static Signature {
         static PARSED: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
@@ -72,8 +74,11 @@ impl CpuKernel for Cube {
         if self.has("rough in f32") && cx.dtype(0) == DType::F32 {
             return cx.map(|x| x * x * x + 1e-4);
         }
-        if self.has("drifts") && RUNS.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if self.has("drifts") && RUNS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             return cx.map(|x| x * x * x * (1.0 + f64::EPSILON));
+        }
+        if self.has("one too many") {
+            return cx.map(|x| x * x * x + 1.0);
         }
         assert!(!self.has("panics"), "out of order");
         cx.map(|x| x * x * x)
@@ -100,7 +105,7 @@ fn in_shape_rules() {
     finds(cube(""), &[], "");
     finds(
         cube("needs the rank"),
-        &["types", "values", "gradient"],
+        &["types", "values", "gradient", "text"],
         "the shape rule fails on (f64?): what rank?",
     );
     finds(
@@ -120,7 +125,7 @@ fn in_gradients() {
     );
     finds(cube("wrong second order"), &["gradient"], "gradient of order 2: ");
     finds(cube("gradient of unknown rank"), &["gradient"], "Unknown, not optimised: gradient of order 1: ");
-    finds(cube("gradient in f32"), &["gradient", "dtypes"], "panicked");
+    finds(cube("gradient in f32"), &["gradient", "text", "dtypes"], "panicked");
     finds(cube("").no_gradient(), &["gradient"], "there is a gradient where the row says there is none");
     finds(cube("").no_grad([0]), &["gradient"], "there is a gradient where the row says there is none");
     finds(
@@ -135,7 +140,11 @@ fn in_kernels() {
     finds(cube("drifts"), &["values"], "two runs differ");
     finds(cube("no f16"), &["dtypes"], "f16: ");
     finds(cube("rough in f32"), &["dtypes"], "f32: output 0 is f32[5]");
-    finds(cube("panics"), &["types", "values", "gradient", "dtypes"], "the kernel panicked: out of order");
+    finds(
+        cube("panics"),
+        &["types", "values", "gradient", "text", "dtypes"],
+        "the kernel panicked: out of order",
+    );
     finds(cube("lowers to a square"), &["values"], "lowered: output 0 is f64[5]");
 }
 
@@ -143,6 +152,11 @@ fn in_kernels() {
 fn in_attributes() {
     let forgotten = Cube { flaw: String::new(), forgotten: true };
     finds(row(forgotten, [x([5])]), &["attributes"], "forgotten: true");
+    finds(
+        cube("reads as another"),
+        &["attributes", "text"],
+        "which read back are Cube { flaw: \"one too many\"",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod attributes;
 mod dtypes;
 mod failure;
 mod gradient;
+mod text;
 mod types;
 mod values;
 
@@ -21,6 +22,7 @@ pub(crate) const OF_ROWS: &[(&str, Check)] = &[
     ("attributes", attributes::check),
     ("values", values::check),
     ("gradient", gradient::check),
+    ("text", text::check),
     ("dtypes", dtypes::check),
 ];
 

@@ -68,7 +68,7 @@ fn again(bench: &Bench, mode: Mode, optimise: bool) -> Result<(), String> {
     }
 }
 
-fn same(bench: &Bench, got: &Outcome, want: &Outcome) -> Result<(), String> {
+pub(super) fn same(bench: &Bench, got: &Outcome, want: &Outcome) -> Result<(), String> {
     let compare = |what: &str, got: &[Value], want: &[Value]| {
         for (i, (got, want)) in got.iter().zip(want).enumerate() {
             if !bench.close(got, want, want.dtype(), 1.0) {

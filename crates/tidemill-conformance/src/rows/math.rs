@@ -1,13 +1,16 @@
 use tidemill_core::ErrorKind::InvalidArgument;
 use tidemill_core::ops::{
-    Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference, Sub,
+    self, Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference,
+    Sub,
 };
 
+use super::slopes;
 use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
     let positive = |shape: &[usize]| x(shape).range(0.5, 2.0);
     let (sevens, threes) = (|| value([7, 7, -7, -7]), || value([3, -3, 3, -3]));
+    let ties = || [value([1.0, 2.0, 3.0]), value([2.0, 2.0, 2.0])];
     let nan = f64::NAN;
     vec![
         row(AddV2, [x([5, 13]), x([5, 13])]),
@@ -41,10 +44,19 @@ pub(super) fn rows() -> Vec<Row> {
         row(FloorMod, [value([1]), value([0])]).fails(InvalidArgument),
         row(Maximum, [x([2, 3]), x([3])]),
         row(Maximum, [value([1.0, nan, 2.0]), value([2.0, 1.0, nan])]).expect([2.0, nan, nan]).values_only(),
+        slopes::<Maximum>(|t| ops::maximum(t[0], t[1]), ties())
+            .expect([0.0, 1.0, 1.0])
+            .expect([1.0, 0.0, 0.0]),
         row(Minimum, [x([2, 3]), x([2, 1])]),
+        slopes::<Minimum>(|t| ops::minimum(t[0], t[1]), ties())
+            .expect([1.0, 1.0, 0.0])
+            .expect([0.0, 0.0, 1.0]),
         row(Minimum, [value([1, 5]), value(3)]).expect([1, 3]),
         row(Pow, [positive(&[2, 3]), x([3])]),
         row(Pow, [positive(&[]), x([2, 1])]),
+        slopes::<Pow>(|t| ops::pow(t[0], t[1]), [value([-2.0, 0.0, 2.0]), value([2.0, 2.0, 3.0])])
+            .expect([-4.0, 0.0, 12.0])
+            .expect([0.0, 0.0, 8.0 * std::f64::consts::LN_2]),
         row(Pow, [value([2, -3]), value([10, 3])]).expect([1024, -27]),
         row(Pow, [value([2]), value([-1])]).fails(InvalidArgument),
         row(SquaredDifference, [x([2, 3]), x([3])]),

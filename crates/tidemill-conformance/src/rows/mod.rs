@@ -24,7 +24,16 @@ mod training;
 mod unary;
 mod unique;
 
-use crate::row::Row;
+use tidemill_core::{Op, Tensor, gradients};
+
+use crate::row::{Input, Row, row_of};
+
+/// A row of the gradients of `f` with respect to its operands, to expect what they are where differences cannot tell: on kinks, and
+/// where floats overflow.
+#[track_caller]
+fn slopes<O: Op>(f: fn(&[Tensor]) -> Tensor, inputs: impl IntoIterator<Item = Input>) -> Row {
+    row_of::<O>(move |t| gradients([f(t)], t).into_iter().flatten().collect(), inputs).values_only()
+}
 
 pub(crate) fn standard() -> Vec<Row> {
     [

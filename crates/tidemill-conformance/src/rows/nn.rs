@@ -5,6 +5,7 @@ use tidemill_core::ops::{
     SparseSoftmaxCrossEntropyWithLogits,
 };
 
+use super::slopes;
 use crate::row::{Row, row, row_of, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -60,6 +61,11 @@ pub(super) fn rows() -> Vec<Row> {
             [value([1.0, 0.0, 1.0, 0.0]), value([1000.0, 1000.0, -1000.0, -1000.0])],
         )
         .expect([0.0, 1000.0, 1000.0, 0.0]),
+        slopes::<Select>(
+            |t| ops::sigmoid_cross_entropy_with_logits(ops::stop_gradient(t[1]), t[0]),
+            [value([0.0, 0.0, 1000.0, -1000.0]), value([1.0, 0.0, 0.5, 1.0])],
+        )
+        .expect([-0.5, 0.5, 0.5, -1.0]),
         row(L2Loss, [x([2, 3])]),
         row(L2Loss, [value([3.0, 4.0])]).expect(12.5),
     ]

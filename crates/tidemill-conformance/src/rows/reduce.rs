@@ -1,7 +1,8 @@
 use tidemill_core::DType;
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{All, Any, ArgMax, ArgMin, Max, Mean, Min, Prod, Sum};
+use tidemill_core::ops::{self, All, Any, ArgMax, ArgMin, Max, Mean, Min, Prod, Sum};
 
+use super::slopes;
 use crate::row::{Row, row, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -9,6 +10,7 @@ pub(super) fn rows() -> Vec<Row> {
     let table = || value([[1, 5, 3], [4, 2, 6]]);
     let bools = || value([[true, false], [true, true]]);
     let zero = |n: usize| value([[1.5, if n > 0 { 0.0 } else { 2.0 }, -1.0, if n > 1 { 0.0 } else { 0.5 }]]);
+    let ties = || [value([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]])];
     vec![
         row(Sum { keep_dims: false }, [x([2, 3, 4]), value([0, 2])]),
         row(Sum { keep_dims: true }, [x([2, 3, 4]), value([0, -1])]),
@@ -30,6 +32,8 @@ pub(super) fn rows() -> Vec<Row> {
         row(Max { keep_dims: false }, [x([7, 65]), value([0])]),
         row(Max { keep_dims: true }, [x([2, 3]), value([0, 1])]),
         row(Max { keep_dims: false }, [table(), value(1)]).expect([5, 6]),
+        slopes::<Max>(|t| ops::reduce_max_with(t[0], 1), ties()).expect([[0.0, 0.5, 0.5], [0.5, 0.5, 0.0]]),
+        slopes::<Min>(|t| ops::reduce_min_with(t[0], 1), ties()).expect([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
         row(Min { keep_dims: false }, [x([2, 3, 2]), value([0, 2])]),
         row(Min { keep_dims: false }, [table(), value(0)]).expect([1, 2, 3]),
         row(Prod { keep_dims: false }, [x([2, 3, 2]), value([1])]),

@@ -1,10 +1,11 @@
 use tidemill_core::DType;
 use tidemill_core::ErrorKind::InvalidArgument;
 use tidemill_core::ops::{
-    Abs, Cast, Ceil, Cos, Exp, Expm1, Floor, Inv, InvGrad, IsFinite, IsInf, IsNan, Log, Log1p, Neg,
+    self, Abs, Cast, Ceil, Cos, Exp, Expm1, Floor, Inv, InvGrad, IsFinite, IsInf, IsNan, Log, Log1p, Neg,
     Reciprocal, ReciprocalGrad, Round, Rsqrt, RsqrtGrad, Sign, Sin, Sqrt, SqrtGrad, Square,
 };
 
+use super::slopes;
 use crate::row::{Row, row, value, x};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -18,11 +19,13 @@ pub(super) fn rows() -> Vec<Row> {
         row(Abs, [wide()]),
         row(Abs, [x([0, 3])]),
         row(Abs, [value([-3, 0, 3, i32::MIN])]).expect([3, 0, 3, i32::MIN]),
+        slopes::<Abs>(|t| ops::abs(t[0]), [value([-2.0, 0.0, 3.0])]).expect([-1.0, 0.0, 1.0]),
         row(Sign, [wide()]),
         row(Sign, [value([-3, 0, 3])]).expect([-1, 0, 1]),
         row(Square, [wide()]),
         row(Square, [value([-3, 4])]).expect([9, 16]),
         row(Sqrt, [positive()]),
+        slopes::<Sqrt>(|t| ops::sqrt(t[0]), [value([0.0, 4.0])]).expect([inf, 0.25]),
         row(Rsqrt, [positive()]),
         row(Reciprocal, [positive()]),
         row(Reciprocal, [value([0])]).fails(InvalidArgument),
