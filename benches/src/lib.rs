@@ -4,7 +4,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rnn_tutorial::data::gen_epochs;
-use rnn_tutorial::model::{self, Config, Network};
+use rnn_tutorial::model::{Config, Network};
 use tidemill as tf;
 use tidemill::feed;
 

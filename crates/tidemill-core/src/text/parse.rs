@@ -319,7 +319,7 @@ impl<'a> Cursor<'a> {
         if self.take("0x") {
             let hex = self.word(|c| c.is_ascii_hexdigit()).as_bytes();
             // Nothing is reserved for what is not there.
-            if hex.len() / 2 != bytes || hex.len() % 2 != 0 {
+            if bytes.checked_mul(2) != Some(hex.len()) {
                 return self.expected(&format!("{bytes} bytes before here"));
             }
             let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;
