@@ -36,6 +36,8 @@ pub(crate) struct RegionState {
     /// The region whose gradient this one computes.
     forward: Option<RegionId>,
     open: bool,
+    /// How many nodes the graph had when the region was opened: its own come after those.
+    first: usize,
     /// Outer values used inside, and the parameters that stand for them.
     captures: Vec<Capture>,
     /// Operations outside that the body must wait for.
@@ -161,10 +163,12 @@ impl Graph {
             let mut state = self.write();
             let parent = state.context.region;
             let region = RegionId(state.regions.len() as u32 + 1);
+            let first = state.nodes.len();
             state.regions.push(RegionState {
                 parent,
                 forward,
                 open: true,
+                first,
                 captures: vec![],
                 controls: vec![],
             });
@@ -206,7 +210,7 @@ impl Graph {
     /// The closed body of a built region, with its parameters in the order given.
     pub(crate) fn body(&self, built: &Built, params: Vec<NodeId>, results: Vec<Output>) -> Body {
         let state = self.read();
-        let first = params.iter().chain(results.iter().map(|r| &r.node)).min().map_or(0, |n| n.index());
+        let first = state.region(built.region).map_or(0, |r| r.first);
         let nodes = state.nodes[first..]
             .iter()
             .enumerate()
