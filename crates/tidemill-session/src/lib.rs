@@ -14,6 +14,7 @@ pub mod program;
 mod session;
 mod variables;
 
+pub use exec::Trace;
 pub use feed::{FeedDict, FeedKey};
 pub use fetch::{Fetch, Requests, Results};
 pub use kernels::{CpuKernel, KernelCx};

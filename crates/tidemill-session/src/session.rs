@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tidemill_core::{Error, Graph, NodeId, Op, Output, Result, TensorType, Value, Variable};
 
-use crate::exec::{self, FramePool, RunCx};
+use crate::exec::{self, FramePool, RunCx, Trace};
 use crate::feed::{FeedDict, FeedKey, same_graph};
 use crate::fetch::{Fetch, Requests, Results};
 use crate::kernels::{CompileCx, Compiled, CpuKernel, KernelTable, NodeStates};
@@ -67,6 +67,7 @@ struct Prepared {
 pub struct RunOptions<'a> {
     timeout: Option<Duration>,
     cancel: Option<&'a AtomicBool>,
+    trace: Option<&'a Trace>,
 }
 
 impl<'a> RunOptions<'a> {
@@ -84,6 +85,12 @@ impl<'a> RunOptions<'a> {
     /// The run fails with `Cancelled` once the flag is raised. Looked at between steps.
     pub fn cancel_flag(mut self, flag: &'a AtomicBool) -> Self {
         self.cancel = Some(flag);
+        self
+    }
+
+    /// Takes down every step.
+    pub fn trace(mut self, trace: &'a Trace) -> Self {
+        self.trace = Some(trace);
         self
     }
 }
@@ -418,6 +425,7 @@ impl Session {
             states: &self.states,
             deadline,
             cancelled: [Some(&self.closed), options.cancel],
+            trace: options.trace,
         };
         let results = exec::run(plan, &mut frame, feeds, &mut guards, &cx);
         prepared.frames.give_back(plan, frame);

@@ -54,7 +54,7 @@ pub use tidemill_nn::clip::{clip_by_global_norm, clip_by_norm, clip_by_value, gl
 pub use tidemill_nn::{init, train};
 #[doc(no_inline)]
 pub use tidemill_session::{
-    Callable, CpuKernel, FeedDict, FeedKey, Fetch, KernelCx, RunOptions, Session, SessionBuilder, feed,
+    Callable, CpuKernel, FeedDict, FeedKey, Fetch, KernelCx, RunOptions, Session, SessionBuilder, Trace, feed,
 };
 pub use tidemill_session::{kernels, passes, plan, program};
 pub use tidemill_tensor::{self as tensor, dtypes::*, npz};

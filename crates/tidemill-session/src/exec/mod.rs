@@ -4,6 +4,7 @@ mod dynamic;
 mod evaluate;
 mod frame;
 mod loops;
+mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use frame::{Frame, FramePool};
+pub use trace::Trace;
 
 use crate::kernels::args::{Args, RawBuf};
 use crate::kernels::{KernelTable, NodeStates};
@@ -27,6 +29,7 @@ pub(crate) struct RunCx<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Raised when the session closes or the run is cancelled.
     pub(crate) cancelled: [Option<&'a AtomicBool>; 2],
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// Runs `plan` once. `feeds` are as the plan was compiled for; `variables` are locked, in the plan's order.
@@ -67,7 +70,11 @@ fn run_steps(
 ) -> Result<()> {
     while let Some(step) = plan.steps.get(*at) {
         cx.check_stop()?;
+        let began = cx.trace.map(|_| Instant::now());
         step_once(plan, step, frame, variables, cx).map_err(|e| blame(plan, *at, e))?;
+        if let (Some(trace), Some(began)) = (cx.trace, began) {
+            trace.record(&step.source, began);
+        }
         *at += 1;
     }
     Ok(())

@@ -109,6 +109,12 @@ impl<'a> Args<'a> {
         (buffer.ptr.cast(), buffer.len::<T>())
     }
 
+    /// Where the bytes of input `i` start.
+    pub fn input_raw(&self, i: usize) -> *const u8 {
+        assert!(i < self.num_inputs);
+        self.buffer(i).ptr
+    }
+
     /// Where the bytes of output `i` start, and how many there are.
     pub fn output_raw(&self, i: usize) -> (*mut u8, usize) {
         let buffer = self.buffer(self.num_inputs + i);

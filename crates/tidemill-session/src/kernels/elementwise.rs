@@ -3,6 +3,8 @@
 //! Kernels of elementwise ops name a function of one element; the loops here are compiled for each instruction set, work in place
 //! where the planner allows it, and walk broadcast operands without copying them.
 
+use std::mem::MaybeUninit;
+
 use tidemill_core::{Result, Shape};
 use tidemill_tensor::Element;
 
@@ -182,6 +184,10 @@ impl<const K: usize> Iterator for Offsets<'_, K> {
     fn next(&mut self) -> Option<[usize; K]> {
         self.turns = self.turns.checked_sub(1)?;
         let here = self.next;
+        if let [(_, strides)] = self.dims {
+            self.next.iter_mut().zip(strides).for_each(|(next, stride)| *next += stride);
+            return Some(here);
+        }
         for (d, (n, strides)) in self.dims.iter().enumerate().rev() {
             self.index[d] += 1;
             self.next.iter_mut().zip(strides).for_each(|(next, stride)| *next += stride);
@@ -245,10 +251,116 @@ impl<'w, T, U, F> Loop2<'w, T, U, F> {
     }
 }
 
+/// Inner loops up to this long are joined to tiles.
+const SHORT: usize = 48;
+/// Elements of a tile.
+const TILE: usize = 512;
+
+impl<T: Element, U: Element, F: Map2<T, U>> Loop2<'_, T, U, F> {
+    /// Many turns of a short inner loop: the operands are copied to tiles as if they did not broadcast, and the function is applied to whole tiles.
+    #[inline(always)]
+    fn run_tiles<I: Isa>(self) {
+        let Loop2 { walk, x, mut y, f } = self;
+        let n = walk.inner;
+        let rows = (TILE / n.max(1)).max(1);
+        let mut tiles = [[const { MaybeUninit::<T>::uninit() }; TILE]; 2];
+        // An operand that stays in all outer loops fills its tile once.
+        let stays: [bool; 2] =
+            std::array::from_fn(|k| walk.outer.dims.iter().all(|(_, strides)| strides[k] == 0));
+        // One that moves on by what the inner loop has gone through is copied in one piece.
+        let flat: [bool; 2] = std::array::from_fn(|k| {
+            walk.moves[k] && matches!(walk.outer.dims[..], [(_, strides)] if strides[k] == n)
+        });
+        // SAFETY of all below: offsets and lengths come from the walk, see `new`; a tile has room for `rows * n` elements.
+        for k in (0..2).filter(|k| stays[*k]) {
+            let tile = tiles[k].as_mut_ptr().cast::<T>();
+            // SAFETY: see above.
+            unsafe {
+                fill(tile, x[k], n, walk.moves[k]);
+                let (mut filled, all) = (1, rows.min(walk.outer.turns()));
+                while filled < all {
+                    let more = filled.min(all - filled);
+                    std::ptr::copy_nonoverlapping(tile, tile.add(filled * n), more * n);
+                    filled += more;
+                }
+            }
+        }
+        let row_by_row = (0..2).any(|k| !flat[k] && !stays[k]);
+        let mut offsets = walk.outer.offsets();
+        let turns = walk.outer.turns();
+        let mut done = 0;
+        while done < turns {
+            let turns = rows.min(turns - done);
+            if row_by_row {
+                for row in 0..turns {
+                    let Some(at) = offsets.next() else { break };
+                    for k in 0..2 {
+                        if !flat[k] && !stays[k] {
+                            // SAFETY: see above.
+                            unsafe {
+                                let to = tiles[k].as_mut_ptr().cast::<T>().add(row * n);
+                                fill(to, x[k].add(at[k]), n, walk.moves[k]);
+                            }
+                        }
+                    }
+                }
+            }
+            for k in 0..2 {
+                if flat[k] {
+                    // SAFETY: as above; a flat operand has `n` elements for each turn, in a row.
+                    unsafe {
+                        let from = x[k].add(done * n);
+                        std::ptr::copy_nonoverlapping(from, tiles[k].as_mut_ptr().cast(), turns * n);
+                    }
+                }
+            }
+            // SAFETY: the output has `n` elements for each turn; the operands have been read to the tiles, whose first `turns * n`
+            // elements have been written.
+            unsafe {
+                let out = std::slice::from_raw_parts_mut(y, turns * n);
+                let a = std::slice::from_raw_parts(tiles[0].as_ptr().cast::<T>(), turns * n);
+                let b = std::slice::from_raw_parts(tiles[1].as_ptr().cast::<T>(), turns * n);
+                for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *y = f.eval::<I>(*a, *b);
+                }
+            }
+            // SAFETY: at most one past the end.
+            y = unsafe { y.add(turns * n) };
+            done += turns;
+        }
+    }
+}
+
+/// Copies `n` elements, or one element `n` times. Few at a time: a call for each would cost more than the copy.
+///
+/// # Safety
+/// `to` is valid for `n` elements, `from` for `n` or one; they do not overlap.
+#[inline(always)]
+unsafe fn fill<T: Element>(to: *mut T, from: *const T, n: usize, moves: bool) {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        match (n, moves) {
+            (2, false) => to.cast::<[T; 2]>().write([*from; 2]),
+            (4, false) => to.cast::<[T; 4]>().write([*from; 4]),
+            (8, false) => to.cast::<[T; 8]>().write([*from; 8]),
+            (16, false) => to.cast::<[T; 16]>().write([*from; 16]),
+            (_, false) => (0..n).for_each(|j| *to.add(j) = *from),
+            (2, true) => to.cast::<[T; 2]>().write(from.cast::<[T; 2]>().read()),
+            (4, true) => to.cast::<[T; 4]>().write(from.cast::<[T; 4]>().read()),
+            (8, true) => to.cast::<[T; 8]>().write(from.cast::<[T; 8]>().read()),
+            (16, true) => to.cast::<[T; 16]>().write(from.cast::<[T; 16]>().read()),
+            (_, true) => (0..n).for_each(|j| *to.add(j) = *from.add(j)),
+        }
+    }
+}
+
 impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
+        if self.walk.inner <= SHORT && self.walk.outer.turns() > 1 {
+            return self.run_tiles::<I>();
+        }
         let Loop2 { walk, x: [a, b], mut y, f } = self;
         let n = walk.inner;
         for [i, j] in walk.outer.offsets() {

@@ -5,7 +5,7 @@ use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
 use tidemill_tensor::Element;
 
 use super::copy::copy_rows;
-use super::{Args, CompileCx, Compiled, KernelTable};
+use super::{Args, CompileCx, Compiled, KernelTable, Step};
 
 pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ConcatV2>(|_, cx| {
@@ -54,16 +54,23 @@ fn join(cx: &CompileCx, inputs: Vec<usize>, stretch: impl Fn(&Shape) -> usize) -
     if at != row {
         return Err(Error::invalid("the operands do not fill the result"));
     }
-    Compiled::step(move |args: &mut Args| {
+    let places = parts.iter().map(|(i, at, _)| (*i, *at)).collect();
+    let step = Step::new(move |args: &mut Args| {
         let (to, _) = args.output_raw(0);
         for (i, at, bytes) in &parts {
-            let from = args.input_bytes(*i);
-            debug_assert_eq!(from.len(), bytes * rows);
-            // SAFETY: the input holds `rows` stretches of `bytes`, the output `rows` of `row`, in which `at + bytes` lies.
-            unsafe { copy_rows(from.as_ptr(), *bytes, to.add(*at), row, *bytes, rows) };
+            let from = args.input_raw(*i);
+            // SAFETY: the input holds `rows` stretches of `bytes`, the output `rows` of `row`, in which `at + bytes` lies. They do not
+            // overlap, unless the input is there already.
+            unsafe {
+                let to = to.add(*at);
+                if from != to.cast_const() {
+                    copy_rows(from, *bytes, to, row, *bytes, rows);
+                }
+            }
         }
         Ok(())
-    })
+    });
+    Ok(if rows == 1 { step.joins(places) } else { step }.into())
 }
 
 /// A step that cuts input `i` along `axis` into the outputs.
@@ -77,18 +84,23 @@ fn part(cx: &CompileCx, i: usize, axis: usize) -> Result<Compiled> {
     if rows > 0 && parts.iter().sum::<usize>() != row {
         return Err(Error::invalid(format!("the parts do not add up to the operand's shape {shape}")));
     }
-    Compiled::step(move |args: &mut Args| {
-        let from = args.input_bytes(i);
-        let mut at = 0;
+    let offsets = parts.iter().scan(0, |at, bytes| Some(std::mem::replace(at, *at + bytes))).collect();
+    let step = Step::new(move |args: &mut Args| {
+        let mut from = args.input_raw(i);
         for (o, bytes) in parts.iter().enumerate() {
-            let (to, len) = args.output_raw(o);
-            debug_assert_eq!(len, bytes * rows);
-            // SAFETY: the input holds `rows` stretches of `row`, in which `at + bytes` lies; the output holds `rows` of `bytes`.
-            unsafe { copy_rows(from.as_ptr().add(at), row, to, *bytes, *bytes, rows) };
-            at += bytes;
+            let (to, _) = args.output_raw(o);
+            // SAFETY: the input holds `rows` stretches of `row`, in which the part lies; the output holds `rows` of `bytes`. They do not
+            // overlap, unless the output is that very part.
+            unsafe {
+                if from != to.cast_const() {
+                    copy_rows(from, row, to, *bytes, *bytes, rows);
+                }
+                from = from.add(*bytes);
+            }
         }
         Ok(())
-    })
+    });
+    Ok(if rows == 1 { step.parts(i, offsets) } else { step }.into())
 }
 
 /// Where each of the shapes would begin in their concatenation.

@@ -161,7 +161,7 @@ fn checked(
     compiled: Compiled,
     check: impl Fn(&Args) -> Result<()> + Send + Sync + 'static,
 ) -> Result<Compiled> {
-    let Compiled::Step(Step { run, in_place }) = compiled else { return Ok(compiled) };
+    let Compiled::Step(Step { run, in_place, .. }) = compiled else { return Ok(compiled) };
     let step = Step::new(move |args: &mut Args| {
         check(args)?;
         run(args)

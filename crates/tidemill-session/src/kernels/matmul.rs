@@ -1,10 +1,13 @@
-//! Kernels of `ops::matmul`: the `gemm` crate for floats, plain loops for integers.
+//! Kernels of `ops::matmul`: [`skinny`] products, the `gemm` crate for other floats, plain loops for integers.
 
 use tidemill_core::ops::MatMul;
 use tidemill_core::{DType, Error, Result};
 use tidemill_tensor::half::bf16;
 use tidemill_tensor::{Element, dispatch_int};
 
+use super::simd::run;
+use super::skinny::{self, Product, Way};
+use super::vector::Lanes;
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -13,12 +16,12 @@ pub(super) fn register(table: &mut KernelTable) {
 
 /// The sizes of a product `[m, k] · [k, n]`, and how far apart rows and columns of the operands stand.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    m: usize,
-    k: usize,
-    n: usize,
-    a: [usize; 2],
-    b: [usize; 2],
+pub(super) struct Sizes {
+    pub(super) m: usize,
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) a: [usize; 2],
+    pub(super) b: [usize; 2],
 }
 
 fn matmul(op: &MatMul, cx: &CompileCx) -> Result<Compiled> {
@@ -28,14 +31,29 @@ fn matmul(op: &MatMul, cx: &CompileCx) -> Result<Compiled> {
     let n = if op.transpose_b { b[0] } else { b[1] };
     let sizes = Sizes { m, k, n, a: strides(a[1], op.transpose_a), b: strides(b[1], op.transpose_b) };
     match cx.dtype(0) {
-        DType::F32 => gemm_step::<f32>(sizes, 0.0, 1.0),
-        DType::F64 => gemm_step::<f64>(sizes, 0.0, 1.0),
+        DType::F32 => match skinny::way(&sizes) {
+            Some(way) => skinny_step::<f32>(cx, sizes, way),
+            None => gemm_step::<f32>(sizes, 0.0, 1.0),
+        },
+        DType::F64 => match skinny::way(&sizes) {
+            Some(way) => skinny_step::<f64>(cx, sizes, way),
+            None => gemm_step::<f64>(sizes, 0.0, 1.0),
+        },
         DType::F16 => gemm_step::<gemm::f16>(sizes, gemm::f16::ZERO, gemm::f16::ONE),
         DType::BF16 => bf16_step(sizes),
         dtype => dispatch_int!(dtype, T => integer_step::<T>(sizes), else => {
             Err(Error::unimplemented(format!("MatMul of {dtype}")))
         }),
     }
+}
+
+fn skinny_step<T: Lanes>(cx: &CompileCx, sizes: Sizes, way: Way) -> Result<Compiled> {
+    let level = cx.level();
+    Compiled::step(move |args: &mut Args| {
+        let (x, y, out) = (args.input::<T>(0), args.input::<T>(1), args.output::<T>(0));
+        run(level, Product { sizes, way, x, y, out });
+        Ok(())
+    })
 }
 
 fn gemm_step<T: Element>(sizes: Sizes, zero: T, one: T) -> Result<Compiled> {

@@ -8,7 +8,8 @@
 //! - It fills every element of every output; what an output holds before is undefined (but initialised memory).
 //! - It never allocates in proportion to its data: what it needs is prepared in `compile`.
 //! - Inputs and outputs do not overlap, unless the step declares [`Step::in_place`]: then output 0 may be the very buffer of one
-//!   of those inputs, and the step must go through the pointers of [`Args`] instead of its slices.
+//!   of those inputs, and the step must go through the pointers of [`Args`] instead of its slices. (Steps that only put operands together,
+//!   or take one apart, may declare that operands lie inside of outputs and outputs inside of operands.)
 //! - Indices are checked in release builds too; a value that is wrong is an `Err`, never a panic.
 
 pub mod args;
@@ -36,6 +37,7 @@ mod philox;
 mod random;
 mod real;
 mod reduce;
+mod skinny;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -43,6 +45,7 @@ mod training;
 mod unary;
 mod unique;
 mod vecmath;
+pub mod vector;
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -117,17 +120,33 @@ pub enum Compiled {
 pub struct Step {
     pub(crate) run: Box<StepFn>,
     pub(crate) in_place: SmallVec<[usize; 2]>,
+    pub(crate) joins: Vec<(usize, usize)>,
+    pub(crate) parts: Option<(usize, Vec<usize>)>,
 }
 
 impl Step {
     /// A step that writes its outputs apart from its inputs.
     pub fn new(run: impl Fn(&mut Args) -> Result<()> + Send + Sync + 'static) -> Step {
-        Step { run: Box::new(run), in_place: SmallVec::new() }
+        Step { run: Box::new(run), in_place: SmallVec::new(), joins: vec![], parts: None }
     }
 
     /// Output 0 may share its buffer with one of these operands, if that has as many bytes and is not needed afterwards.
     pub fn in_place(mut self, operands: &[usize]) -> Step {
         self.in_place = SmallVec::from_slice(operands);
+        self
+    }
+
+    /// Output 0 is made of these operands, each at an offset in bytes. An operand may already be there, inside of the output; the step goes
+    /// through pointers, and copies what is elsewhere.
+    pub(crate) fn joins(mut self, operands: Vec<(usize, usize)>) -> Step {
+        self.joins = operands;
+        self
+    }
+
+    /// The outputs are parts of this operand, each at an offset in bytes. An output may lie inside of it; the step goes through pointers, and
+    /// copies to what is elsewhere.
+    pub(crate) fn parts(mut self, operand: usize, offsets: Vec<usize>) -> Step {
+        self.parts = Some((operand, offsets));
         self
     }
 }

@@ -9,6 +9,8 @@
 
 use std::sync::OnceLock;
 
+use super::vector::Vector;
+
 /// An instruction set that this process may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
@@ -48,6 +50,12 @@ impl Level {
 
 /// What a loop body may use of an instruction set beyond plain arithmetic.
 pub trait Isa: Copy + 'static {
+    /// Whether there are 32 vector registers of 512 bits.
+    const WIDE: bool;
+    /// A vector of `f32`.
+    type F32: Vector<f32>;
+    /// A vector of `f64`.
+    type F64: Vector<f64>;
     /// `a * b + c`, fused where that is one instruction.
     fn fma32(a: f32, b: f32, c: f32) -> f32;
     /// `a * b + c`, fused where that is one instruction.
@@ -63,6 +71,9 @@ pub struct Portable;
 pub struct Fused<const BITS: u32>;
 
 impl Isa for Portable {
+    const WIDE: bool = false;
+    type F32 = [f32; 4];
+    type F64 = [f64; 2];
     #[inline(always)]
     fn fma32(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
@@ -73,16 +84,26 @@ impl Isa for Portable {
     }
 }
 
-impl<const BITS: u32> Isa for Fused<BITS> {
-    #[inline(always)]
-    fn fma32(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
-    #[inline(always)]
-    fn fma64(a: f64, b: f64, c: f64) -> f64 {
-        a.mul_add(b, c)
-    }
+macro_rules! fused {
+    ($bits:literal, $f32:ty, $f64:ty) => {
+        #[cfg(target_arch = "x86_64")]
+        impl Isa for Fused<$bits> {
+            const WIDE: bool = $bits == 512;
+            type F32 = $f32;
+            type F64 = $f64;
+            #[inline(always)]
+            fn fma32(a: f32, b: f32, c: f32) -> f32 {
+                a.mul_add(b, c)
+            }
+            #[inline(always)]
+            fn fma64(a: f64, b: f64, c: f64) -> f64 {
+                a.mul_add(b, c)
+            }
+        }
+    };
 }
+fused!(256, std::arch::x86_64::__m256, std::arch::x86_64::__m256d);
+fused!(512, std::arch::x86_64::__m512, std::arch::x86_64::__m512d);
 
 /// A loop that is compiled for each instruction set. Implementations mark `run` `#[inline(always)]`.
 pub trait Body {

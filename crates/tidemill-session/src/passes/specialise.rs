@@ -9,12 +9,21 @@ use tidemill_core::{Effect, InferCx, KnownValues, PartialValue, Result, TensorTy
 
 use super::{PassCx, ProgramValues, bodies};
 use crate::exec::evaluate;
-use crate::program::{Inst, InstId, Kind, Program, Ref};
+use crate::program::{Inst, InstId, Kind, Program, Ref, Rewrite};
 
 /// The most bytes that a folded constant may have.
 const FOLD_LIMIT: usize = 1 << 16;
 
 pub(super) fn run(program: &mut Program, cx: &PassCx) -> Result<()> {
+    loop {
+        infer_all(program, cx)?;
+        if !fold_several(program, cx)? {
+            return Ok(());
+        }
+    }
+}
+
+fn infer_all(program: &mut Program, cx: &PassCx) -> Result<()> {
     for id in program.ids() {
         bodies::specialise(program, id, cx)?;
         infer(program, id)?;
@@ -52,14 +61,11 @@ pub(crate) fn at(e: tidemill_core::Error, op: &str, inst: &Inst) -> tidemill_cor
     e.with_node(op, &inst.name).with_origin(inst.origin.clone())
 }
 
-/// The value of a pure operation on constants, if it is small.
+/// The value of a pure operation of one output on constants, if it is small.
 fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
     let inst = program.inst(id);
-    let Kind::Op(op) = &inst.kind else { return Ok(None) };
-    let [output] = &inst.outputs[..] else { return Ok(None) };
-    let small =
-        output.shape.as_known().and_then(|s| s.num_bytes(output.dtype)).is_some_and(|b| b <= FOLD_LIMIT);
-    if op.effect() != Effect::Pure || !inst.after.is_empty() || !small || !cx.kernels.has(&**op) {
+    let (Kind::Op(op), [output]) = (&inst.kind, &inst.outputs[..]) else { return Ok(None) };
+    if !foldable(inst, cx) {
         return Ok(None);
     }
     // A shape chain is known even where its operands are not constants (the shape of a feed, say).
@@ -68,15 +74,54 @@ fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
     {
         return Ok(Some(value));
     }
-    let constants: Option<SmallVec<[Value; 4]>> =
-        inst.inputs.iter().map(|r| program.constant(*r).cloned()).collect();
-    let Some(constants) = constants else { return Ok(None) };
-    if constants.is_empty() {
-        return Ok(None);
-    }
+    let Some(constants) = constants(program, inst) else { return Ok(None) };
     let mut values = evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs)
         .map_err(|e| at(e, op.name(), inst))?;
     Ok(values.pop())
+}
+
+/// Folds operations of several outputs, whose values need constants of their own. Whether there were any.
+fn fold_several(program: &mut Program, cx: &PassCx) -> Result<bool> {
+    let mut folded = false;
+    let mut new = Rewrite::of(program);
+    for id in program.ids() {
+        let inst = program.inst(id);
+        let values = match &inst.kind {
+            Kind::Op(op) if inst.outputs.len() > 1 && foldable(inst, cx) => constants(program, inst)
+                .map(|constants| evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs))
+                .transpose()
+                .map_err(|e| at(e, op.name(), inst))?,
+            _ => None,
+        };
+        let Some(values) = values else {
+            new.keep(program, id);
+            continue;
+        };
+        folded = true;
+        for (index, value) in values.into_iter().enumerate() {
+            let constant = new.constant(inst, value);
+            new.replace(Ref { inst: id, index: index as u32 }, constant);
+        }
+    }
+    if folded {
+        new.finish(program);
+    }
+    Ok(folded)
+}
+
+/// Whether an operation may be computed now, once its operands are known.
+fn foldable(inst: &Inst, cx: &PassCx) -> bool {
+    let Kind::Op(op) = &inst.kind else { return false };
+    let bytes = |ty: &TensorType| ty.shape.as_known().and_then(|s| s.num_bytes(ty.dtype));
+    let small = inst.outputs.iter().all(|ty| bytes(ty).is_some_and(|b| b <= FOLD_LIMIT));
+    op.effect() == Effect::Pure && inst.after.is_empty() && small && cx.kernels.has(&**op)
+}
+
+/// The operands' values, if all are constants, and there are any.
+fn constants(program: &Program, inst: &Inst) -> Option<SmallVec<[Value; 4]>> {
+    let all: SmallVec<[Value; 4]> =
+        inst.inputs.iter().map(|r| program.constant(*r).cloned()).collect::<Option<_>>()?;
+    (!all.is_empty()).then_some(all)
 }
 
 fn known_value(program: &Program, r: Ref, ty: &TensorType) -> Option<Value> {

@@ -22,6 +22,10 @@ pub(super) struct Draft {
     pub(super) outputs: SmallVec<[SlotId; 2]>,
     /// Operands whose buffer output 0 may take over.
     pub(super) in_place: SmallVec<[usize; 2]>,
+    /// Operands that may lie inside of output 0, at these offsets in bytes.
+    pub(super) joins: Vec<(usize, usize)>,
+    /// The operand inside of which the outputs may lie, at these offsets in bytes.
+    pub(super) parts: Option<(usize, Vec<usize>)>,
 }
 
 impl Plan {
@@ -113,7 +117,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn slot(&mut self, r: Ref, ty: &TensorType, place: Place) -> SlotId {
         let id = SlotId(self.slots.len() as u32);
-        self.slots.push(Slot { ty: ty.clone(), place });
+        self.slots.push(Slot { ty: ty.clone(), place, inside: None });
         self.slot_of.insert(r, id);
         id
     }
@@ -216,7 +220,7 @@ impl Planner<'_> {
                     };
                     self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
                 };
-                let mut in_place = SmallVec::new();
+                let (mut in_place, mut joins, mut parts) = (SmallVec::new(), vec![], None);
                 let kind = match compiled {
                     Compiled::Nothing => {
                         self.outputs(id, inst);
@@ -227,7 +231,7 @@ impl Planner<'_> {
                         return Ok(None);
                     }
                     Compiled::Step(step) => {
-                        in_place = step.in_place;
+                        (in_place, joins, parts) = (step.in_place, step.joins, step.parts);
                         StepKind::Kernel(step.run)
                     }
                     Compiled::Variable(run) => StepKind::Variable(inst.writes.clone(), run),
@@ -236,7 +240,7 @@ impl Planner<'_> {
                     }
                 };
                 let outputs = self.outputs(id, inst);
-                Ok(Some(Draft { in_place, ..Draft::new(kind, inputs, outputs) }))
+                Ok(Some(Draft { in_place, joins, parts, ..Draft::new(kind, inputs, outputs) }))
             }
         }
     }
@@ -264,7 +268,7 @@ impl Planner<'_> {
 
 impl Draft {
     fn new(kind: StepKind, inputs: SmallVec<[SlotId; 4]>, outputs: SmallVec<[SlotId; 2]>) -> Draft {
-        Draft { kind, inputs, outputs, in_place: SmallVec::new() }
+        Draft { kind, inputs, outputs, in_place: SmallVec::new(), joins: vec![], parts: None }
     }
 }
 

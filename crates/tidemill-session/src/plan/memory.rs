@@ -1,7 +1,8 @@
 //! Liveness, and a place in the arena for every slot that needs one.
 //!
 //! A slot is live from the step that fills it to the last step that uses it. Two slots share bytes only when they are never live
-//! together, except that a step which may work in place takes over the buffer of an operand that dies with it.
+//! together, except that a step which may work in place takes over the buffer of an operand that dies with it, and that what is only put
+//! together or taken apart lies inside of the whole: a whole and its parts are placed as one, live as long as any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,23 +22,30 @@ pub(super) fn place(
     fetches: &[PlanFetch],
 ) -> usize {
     const NEVER: usize = usize::MAX;
+    let wholes = Wholes::find(slots, drafts, order);
     let mut last_use = vec![NEVER; slots.len()];
     for (at, id) in order.iter().enumerate() {
         if let Some(draft) = &drafts[id.index()] {
-            draft.inputs.iter().chain(&draft.outputs).for_each(|s| last_use[s.index()] = at);
+            draft.inputs.iter().chain(&draft.outputs).for_each(|s| last_use[wholes.root(*s).index()] = at);
         }
     }
     for fetch in fetches {
-        last_use[fetch.slot.index()] = order.len();
+        last_use[wholes.root(fetch.slot).index()] = order.len();
     }
     let mut arena = Arena::default();
+    let mut placed = vec![false; slots.len()];
     for (at, id) in order.iter().enumerate() {
         let Some(draft) = &drafts[id.index()] else { continue };
         for (i, out) in draft.outputs.iter().enumerate() {
-            if !matches!(slots[out.index()].place, Place::Arena(_)) {
+            // A part takes its whole's place, and the first part that is filled finds one for all.
+            let out = &wholes.root(*out);
+            if placed[out.index()] || !matches!(slots[out.index()].place, Place::Arena(_)) {
                 continue;
             }
-            let taken = (i == 0).then(|| takes_over(slots, remap, draft, *out, &last_use, at)).flatten();
+            placed[out.index()] = true;
+            let taken = (i == 0 && *out == draft.outputs[0])
+                .then(|| takes_over(slots, remap, &wholes, draft, *out, &last_use, at))
+                .flatten();
             match taken {
                 Some(input) => {
                     // The two are one buffer from here on, live as long as the longer of them.
@@ -51,8 +59,12 @@ pub(super) fn place(
                 }
             }
         }
-        let mut dying: Vec<SlotId> =
-            draft.inputs.iter().chain(&draft.outputs).map(|s| SlotId(remap[s.index()])).collect();
+        let mut dying: Vec<SlotId> = draft
+            .inputs
+            .iter()
+            .chain(&draft.outputs)
+            .map(|s| SlotId(remap[wholes.root(*s).index()]))
+            .collect();
         dying.sort_unstable();
         dying.dedup();
         for slot in dying {
@@ -63,22 +75,82 @@ pub(super) fn place(
             }
         }
     }
+    for s in (0..slots.len()).map(|s| SlotId(s as u32)) {
+        let (whole, offset) = wholes.place(s);
+        if whole != s {
+            let whole = SlotId(remap[whole.index()]);
+            if let Place::Arena(start) = slots[whole.index()].place {
+                slots[s.index()].place = Place::Arena(start + offset);
+                slots[s.index()].inside = Some(whole);
+            }
+        }
+    }
     arena.end
+}
+
+/// Which slots are parts of others: operands of a step that only puts them together, and outputs of one that only takes its operand apart.
+struct Wholes {
+    /// For each slot the one it is inside of, and at which byte.
+    inside: Vec<Option<(SlotId, usize)>>,
+}
+
+impl Wholes {
+    fn find(slots: &[Slot], drafts: &[Option<Draft>], order: &[InstId]) -> Wholes {
+        let mut wholes = Wholes { inside: vec![None; slots.len()] };
+        let in_arena = |s: SlotId| matches!(slots[s.index()].place, Place::Arena(_));
+        for draft in order.iter().filter_map(|id| drafts[id.index()].as_ref()) {
+            if let Some(whole) = draft.outputs.first().filter(|s| in_arena(**s)) {
+                for (i, offset) in &draft.joins {
+                    wholes.put(draft.inputs[*i], *whole, *offset, &in_arena);
+                }
+            }
+            if let Some((i, offsets)) = &draft.parts
+                && in_arena(draft.inputs[*i])
+            {
+                for (part, offset) in draft.outputs.iter().zip(offsets) {
+                    wholes.put(*part, draft.inputs[*i], *offset, &in_arena);
+                }
+            }
+        }
+        wholes
+    }
+
+    fn put(&mut self, part: SlotId, whole: SlotId, offset: usize, in_arena: &dyn Fn(SlotId) -> bool) {
+        if in_arena(part) && self.inside[part.index()].is_none() && self.root(whole) != part {
+            self.inside[part.index()] = Some((whole, offset));
+        }
+    }
+
+    /// The slot that is inside of none, around this one; and where this one is in it.
+    fn place(&self, mut slot: SlotId) -> (SlotId, usize) {
+        let mut at = 0;
+        while let Some((whole, offset)) = self.inside[slot.index()] {
+            slot = whole;
+            at += offset;
+        }
+        (slot, at)
+    }
+
+    fn root(&self, slot: SlotId) -> SlotId {
+        self.place(slot).0
+    }
 }
 
 /// The operand whose buffer output `out` may take over: it dies here, is in the arena, and has as many bytes.
 fn takes_over(
     slots: &[Slot],
     remap: &[u32],
+    wholes: &Wholes,
     draft: &Draft,
     out: SlotId,
     last_use: &[usize],
     at: usize,
 ) -> Option<SlotId> {
-    let root = |s: SlotId| SlotId(remap[s.index()]);
+    let root = |s: SlotId| SlotId(remap[wholes.root(s).index()]);
     draft.in_place.iter().map(|i| draft.inputs[*i]).find(|s| {
         let slot = &slots[root(*s).index()];
         matches!(slot.place, Place::Arena(_))
+            && wholes.root(*s) == *s
             && last_use[root(*s).index()] == at
             && slot.bytes() == slots[out.index()].bytes()
             && slot.ty.dtype == slots[out.index()].ty.dtype

@@ -70,6 +70,8 @@ pub struct Slot {
     pub ty: TensorType,
     /// Where it is.
     pub place: Place,
+    /// The slot that it is a part of.
+    pub inside: Option<SlotId>,
 }
 
 impl Slot {

@@ -14,7 +14,10 @@ impl fmt::Display for Plan {
                 Place::Feed(feed) => writeln!(f, " feed {feed}")?,
                 Place::Constant(value) => writeln!(f, " = {value}")?,
                 Place::Variable(v) => writeln!(f, " variable {v} \"{}\"", self.variables[*v].variable.name)?,
-                Place::Arena(offset) => writeln!(f, " at {offset}")?,
+                Place::Arena(offset) => match slot.inside {
+                    Some(whole) => writeln!(f, " at {offset} in {whole}")?,
+                    None => writeln!(f, " at {offset}")?,
+                },
                 Place::Dynamic => writeln!(f, " dynamic")?,
             }
         }

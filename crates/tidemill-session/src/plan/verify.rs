@@ -2,15 +2,16 @@
 //!
 //! 1. steps and fetches name slots that exist, feeds and variables that the plan has;
 //! 2. a slot is filled before it is used: by a feed, a constant, a read, or an earlier step;
-//! 3. an arena slot's size is known, it is aligned, and lies inside the arena;
-//! 4. while a slot will still be used, no step writes bytes that overlap it, except a step that takes the slot itself over;
+//! 3. an arena slot's size is known, it is aligned, and lies inside the arena, and inside of the slot that it is a part of;
+//! 4. while a slot will still be used, no step writes bytes that overlap it, except a step that takes the slot itself over; a part is used
+//!    as long as its whole is, and overlaps no other part that is not the same value;
 //! 5. a fetch whose shape is known has as many bytes as its slot.
 //!
 //! Whatever kernels assume of their buffers rests on 2 to 4.
 
 use tidemill_core::{Error, Result};
 
-use super::{Place, Plan, memory};
+use super::{Place, Plan, SlotId, memory};
 
 impl Plan {
     /// Checks the specification above.
@@ -38,17 +39,18 @@ impl Plan {
                 Place::Arena(_) | Place::Dynamic => {}
             }
         }
+        let whole = |s: usize| self.slots[s].inside.map_or(s, |whole| whole.index());
         for (at, step) in self.steps.iter().enumerate() {
             for s in &step.slots {
-                match last_use.get_mut(*s as usize) {
-                    Some(last) => *last = at,
-                    None => return Err(format!("step {at} uses s{s}, which does not exist")),
+                if *s as usize >= self.slots.len() {
+                    return Err(format!("step {at} uses s{s}, which does not exist"));
                 }
+                last_use[whole(*s as usize)] = at;
             }
         }
         for fetch in &self.fetches {
             let slot = self.slots.get(fetch.slot.index()).ok_or_else(|| format!("no slot {}", fetch.slot))?;
-            last_use[fetch.slot.index()] = self.steps.len();
+            last_use[whole(fetch.slot.index())] = self.steps.len();
             let wanted = fetch.shape.as_ref().and_then(|s| s.num_bytes(slot.ty.dtype));
             if wanted.is_some() && slot.bytes().is_some() && wanted != slot.bytes() {
                 return Err(format!(
@@ -69,19 +71,23 @@ impl Plan {
                 let Place::Arena(offset) = slot.place else { continue };
                 let bytes =
                     slot.bytes().ok_or_else(|| format!("s{s} is in the arena, but its size is not known"))?;
-                if offset % memory::ALIGN != 0 || offset + bytes > self.arena_bytes {
-                    return Err(format!("s{s} at {offset} is misaligned or outside the arena"));
+                let (align, around) = match slot.inside {
+                    None => (memory::ALIGN, 0..self.arena_bytes),
+                    Some(whole) => (slot.ty.dtype.size(), self.range(whole)?),
+                };
+                if offset % align != 0 || offset < around.start || offset + bytes > around.end {
+                    return Err(format!("s{s} at {offset} is misaligned or outside of what it is a part of"));
                 }
                 let overlapping = live.iter().find(|(other, start, end)| {
-                    *other != *s as usize
+                    whole(*other) != whole(*s as usize)
                         && *start < offset + bytes
                         && offset < *end
-                        && last_use[*other] >= at
+                        && last_use[whole(*other)] >= at
                 });
                 if let Some((other, ..)) = overlapping {
                     return Err(format!("step {at} \"{}\" fills s{s} over s{other}", step.source.name));
                 }
-                live.retain(|(other, ..)| *other != *s as usize && last_use[*other] >= at);
+                live.retain(|(other, ..)| *other != *s as usize && last_use[whole(*other)] >= at);
                 if bytes > 0 {
                     live.push((*s as usize, offset, offset + bytes));
                 }
@@ -91,5 +97,14 @@ impl Plan {
             return Err(format!("{} is fetched, but never filled", fetch.slot));
         }
         Ok(())
+    }
+
+    /// The bytes of a slot in the arena.
+    fn range(&self, slot: SlotId) -> Result<std::ops::Range<usize>, String> {
+        let whole = &self.slots[slot.index()];
+        match (&whole.place, whole.bytes()) {
+            (Place::Arena(offset), Some(bytes)) if whole.inside.is_none() => Ok(*offset..offset + bytes),
+            _ => Err(format!("{slot} has parts, but no place of its own in the arena")),
+        }
     }
 }

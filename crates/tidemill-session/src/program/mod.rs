@@ -11,11 +11,13 @@
 
 mod bodies;
 mod build;
+mod rewrite;
 mod text;
 mod verify;
 
 pub use bodies::{IfInst, LoopInst};
 pub(crate) use build::Orders;
+pub(crate) use rewrite::Rewrite;
 pub(crate) use text::comma;
 
 use std::fmt;
