@@ -11,7 +11,11 @@ type Build = fn(&tf::Graph, Config) -> Network;
 /// Replays twenty recorded steps: gradients, losses, states, then the variables and Adagrad's slots.
 fn replay(case: &Case, build: Build, batch_size: usize) {
     let g = tf::Graph::new();
-    let config = Config { batch_size, num_steps: 5, state_size: 4, learning_rate: 0.1 };
+    // As the recorded states tell.
+    let state_size = case.steps().flat_map(|s| s.values("feeds")).find(|(name, _)| name == "init_state:0");
+    let state_size = state_size.expect("a state is fed").1.shape()[1];
+    let num_steps = if state_size == 4 { 5 } else { 10 };
+    let config = Config { batch_size, num_steps, state_size, learning_rate: 0.1 };
     let net = build(&g, config);
     // The recorded variables in the order of the recorded gradients.
     let variables = g.trainable_variables();
@@ -81,14 +85,25 @@ fn static_rnn_trains_as_tensorflow_does() {
 }
 
 #[test]
+fn dynamic_rnn_trains_as_tensorflow_does() {
+    replay(&Case::golden("tutorial/dynamic_rnn_T10_N16_batch8"), model::with_dynamic_rnn, 8);
+}
+
+#[test]
 fn whole_batches_train_as_tensorflow_does() {
-    let cases: [(&str, Build); 2] = [
-        ("tutorial/generated/tutorial/manual_T5_N4_batch200_ref.zip", model::manual),
-        ("tutorial/generated/tutorial/static_rnn_T5_N4_batch200_ref.zip", model::with_static_rnn),
+    let cases: [(&str, Build, usize); 4] = [
+        ("tutorial/generated/tutorial/manual_T5_N4_batch200_ref.zip", model::manual, 200),
+        ("tutorial/generated/tutorial/static_rnn_T5_N4_batch200_ref.zip", model::with_static_rnn, 200),
+        ("tutorial/generated/tutorial/dynamic_rnn_T10_N16_batch32_ref.zip", model::with_dynamic_rnn, 32),
+        (
+            "tutorial/generated/tutorial/dynamic_rnn_T10_N16_batch8_resource_cf2.zip",
+            model::with_dynamic_rnn,
+            8,
+        ),
     ];
-    for (path, build) in cases {
+    for (path, build, batch_size) in cases {
         if let Some(case) = Case::corpus(path) {
-            replay(&case, build, 200);
+            replay(&case, build, batch_size);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! of several windows of half a second, and the mean loss of the last hundred steps.
 //!
 //! W1: the tutorial with batch 200, 5 steps, state 4. W2: 10 steps, state 16.
-//! Options: `--model manual|static`, `--unoptimised`.
+//! Options: `--model manual|static|dynamic`, `--unoptimised`.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,9 +33,10 @@ fn run(args: Vec<String>) -> Result<(), String> {
             "--model" => match args.next().as_deref() {
                 Some("manual") => build = model::manual,
                 Some("static") => (build, name) = (model::with_static_rnn, "tidemill-static"),
+                Some("dynamic") => (build, name) = (model::with_dynamic_rnn, "tidemill-dynamic"),
                 other => {
                     return Err(format!(
-                        "--model takes manual or static, not {}",
+                        "--model takes manual, static or dynamic, not {}",
                         other.unwrap_or("nothing")
                     ));
                 }

@@ -5,7 +5,8 @@
 //! | [`init`] | `tf.initializers` |
 //! | [`train`] | `tf.train`: optimizers and the global step |
 //! | [`clip`] | `tf.clip_by_value`, `tf.clip_by_norm`, `tf.clip_by_global_norm` |
-//! | [`rnn`] | `tf.nn.rnn_cell`, `tf.nn.static_rnn` |
+//! | [`rnn`] | `tf.nn.rnn_cell`, `tf.nn.static_rnn`, `tf.nn.dynamic_rnn` |
+//! | [`sequence`] | `tf.sequence_mask`, `tf.contrib.seq2seq.sequence_loss` |
 //!
 //! Everything here is written against the public interface of `tidemill-core`, and can be taken as a pattern for one's own.
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@
 pub mod clip;
 pub mod init;
 pub mod rnn;
+pub mod sequence;
 pub mod train;
 
 /// The value, or a panic with the rendered error at the caller's line.

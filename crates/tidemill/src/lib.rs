@@ -36,11 +36,11 @@ pub use tidemill_core::ops::{
     not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr, random_shuffle, rank,
     reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_max, reduce_max_with,
     reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod, reduce_prod_with, reduce_sum,
-    reduce_sum_with, reshape, reverse, round, rsqrt, scan, scatter_add, scatter_nd, scatter_sub,
-    scatter_update, select, shape, shape_typed, sigmoid, sign, sin, size, slice, split, split_sizes, sqrt,
-    square, squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice,
-    strided_slice_with, sub, subtract, tanh, tile, transpose, transpose_perm, truediv, tuple, unique,
-    unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
+    reduce_sum_with, reshape, reverse, reverse_sequence, round, rsqrt, scan, scatter_add, scatter_nd,
+    scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign, sin, size, slice, split,
+    split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes, stack, stop_gradient,
+    strided_slice, strided_slice_with, sub, subtract, tanh, tile, transpose, transpose_perm, truediv, tuple,
+    unique, unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
 };
 #[doc(no_inline)]
 pub use tidemill_core::{
@@ -50,6 +50,7 @@ pub use tidemill_core::{
     VariableScope, attrs, custom_gradient, gradients, grads, keys, try_gradients,
 };
 pub use tidemill_nn::clip::{clip_by_global_norm, clip_by_norm, clip_by_value, global_norm};
+pub use tidemill_nn::sequence::{SequenceLoss, sequence_mask};
 #[doc(inline)]
 pub use tidemill_nn::{init, train};
 #[doc(no_inline)]
@@ -71,7 +72,7 @@ pub mod nn {
     #[doc(inline)]
     pub use tidemill_nn::rnn as rnn_cell;
     #[doc(inline)]
-    pub use tidemill_nn::rnn::{StaticRnn, static_rnn};
+    pub use tidemill_nn::rnn::{BidirectionalRnn, DynamicRnn, StaticRnn, dynamic_rnn, raw_rnn, static_rnn};
 }
 
 /// The code in the project's guides, compiled and run as documentation tests.

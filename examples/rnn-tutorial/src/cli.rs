@@ -23,7 +23,7 @@ const PRINT_EVERY: usize = 100;
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// The network: the cell written by hand, or BasicRNNCell with static_rnn
+    /// The network: the cell written by hand, or BasicRNNCell with static_rnn or dynamic_rnn
     #[arg(long, default_value = "manual")]
     pub model: Model,
     /// Steps the network is unrolled for (with or without --state-size: one run, not two) [default: 5]

@@ -1,4 +1,4 @@
-//! The tutorial's graphs, line for line: the cell written out by hand, and `BasicRNNCell` with `static_rnn`.
+//! The tutorial's graphs, line for line: the cell written out by hand, `BasicRNNCell` with `static_rnn`, and `dynamic_rnn`.
 
 use tf::Tensor;
 use tidemill as tf;
@@ -30,9 +30,10 @@ pub struct Network {
     pub init_state: Tensor,
     /// The state after the last step.
     pub final_state: Tensor,
-    /// For each step, the probabilities of the classes.
+    /// The probabilities of the classes: of the unrolled networks one `[batch_size, 2]` for each step, of the dynamic one
+    /// `[batch_size, num_steps, 2]`.
     pub predictions: Vec<Tensor>,
-    /// For each step, the cross-entropy of each row.
+    /// The cross-entropy of each row: one `[batch_size]` for each step, or `[batch_size, num_steps]`.
     pub losses: Vec<Tensor>,
     /// Their mean.
     pub total_loss: Tensor,
@@ -95,6 +96,37 @@ pub fn with_static_rnn(g: &tf::Graph, config: Config) -> Network {
     let (rnn_outputs, final_state) = tf::nn::static_rnn(&cell, rnn_inputs, init_state);
 
     finish(g, config, Unrolled { x, y, init_state, rnn_outputs, final_state })
+}
+
+/// The tutorial's third network: `dynamic_rnn`, a loop instead of an unrolled graph. The number of steps is that of the batch that is fed.
+pub fn with_dynamic_rnn(g: &tf::Graph, config: Config) -> Network {
+    let Config { batch_size, state_size, learning_rate, .. } = config;
+    let num_classes = NUM_CLASSES;
+
+    let x = g.placeholder(tf::i32, [Some(batch_size), None]).named("input_placeholder");
+    let y = g.placeholder(tf::i32, [Some(batch_size), None]).named("labels_placeholder");
+    let init_state = g.zeros(tf::f32, [batch_size, state_size]);
+
+    let rnn_inputs = tf::one_hot(x, num_classes);
+
+    let cell = tf::nn::rnn_cell::BasicRNNCell::new(state_size);
+    let (rnn_outputs, final_state) = tf::nn::dynamic_rnn(&cell, rnn_inputs, init_state);
+
+    let (w, b) = g.variable_scope("softmax").enter(|vs| {
+        let w = vs.get_variable("W", [state_size, num_classes]);
+        let b = vs.get_variable_with("b", [num_classes], tf::init::constant(0.0));
+        (w, b)
+    });
+    let flat_outputs = tf::reshape(rnn_outputs, [-1, state_size as i64]);
+    let flat_logits = tf::matmul(flat_outputs, w) + b;
+    let logits = tf::reshape(flat_logits, [batch_size as i64, -1, num_classes as i64]);
+    let predictions = vec![tf::nn::softmax(logits)];
+
+    let losses = tf::nn::sparse_softmax_cross_entropy_with_logits(y, logits);
+    let total_loss = tf::reduce_mean(losses);
+    let train_step = tf::train::AdagradOptimizer::new(learning_rate).minimize(total_loss);
+
+    Network { x, y, init_state, final_state, predictions, losses: vec![losses], total_loss, train_step }
 }
 
 /// A network up to the outputs of its cell.

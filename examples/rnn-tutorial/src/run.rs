@@ -2,8 +2,10 @@
 
 use clap::ValueEnum;
 use std::fmt;
+use tidemill as tf;
 
 use crate::data::{SizeError, batches_per_epoch, ideal};
+use crate::model::{self, Config, Network};
 
 /// The network to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -12,6 +14,22 @@ pub enum Model {
     Manual,
     /// The tutorial's second network: `BasicRNNCell`, unrolled by `static_rnn`.
     Static,
+    /// The tutorial's third network: `dynamic_rnn`, one loop for any number of steps.
+    Dynamic,
+}
+
+impl Model {
+    /// All three, in the tutorial's order.
+    pub const ALL: [Model; 3] = [Model::Manual, Model::Static, Model::Dynamic];
+
+    /// Adds the network to a graph.
+    pub fn build(self, g: &tf::Graph, config: Config) -> Network {
+        match self {
+            Model::Manual => model::manual(g, config),
+            Model::Static => model::with_static_rnn(g, config),
+            Model::Dynamic => model::with_dynamic_rnn(g, config),
+        }
+    }
 }
 
 impl fmt::Display for Model {
@@ -19,6 +37,7 @@ impl fmt::Display for Model {
         f.pad(match self {
             Model::Manual => "manual",
             Model::Static => "static",
+            Model::Dynamic => "dynamic",
         })
     }
 }

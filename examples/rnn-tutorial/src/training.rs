@@ -8,8 +8,8 @@ use thiserror::Error;
 use tidemill as tf;
 
 use crate::data::{SizeError, gen_epochs};
-use crate::model::{self, Config};
-use crate::run::{Model, Options, Run};
+use crate::model::Config;
+use crate::run::{Options, Run};
 use tf::feed;
 
 /// Why a training run stopped.
@@ -39,10 +39,7 @@ pub fn train_network(options: &Options, mut progress: impl FnMut(usize, f32)) ->
     let g = tf::Graph::new();
     g.set_random_seed(seed as i64);
     let config = Config { batch_size, num_steps, state_size, learning_rate };
-    let net = match options.model {
-        Model::Manual => model::manual(&g, config),
-        Model::Static => model::with_static_rnn(&g, config),
-    };
+    let net = options.model.build(&g, config);
     let init = g.global_variables_initializer();
     g.finalize();
 

@@ -19,6 +19,7 @@ mod nn;
 mod pad;
 mod random;
 mod reduce;
+mod sequence;
 mod state;
 mod training;
 mod unary;
@@ -54,6 +55,7 @@ pub(crate) fn standard() -> Vec<Row> {
         pad::rows(),
         random::rows(),
         reduce::rows(),
+        sequence::rows(),
         state::rows(),
         training::rows(),
         unary::rows(),

@@ -22,6 +22,7 @@ mod nn;
 mod pad;
 mod random;
 mod reduce;
+mod sequence;
 mod state;
 mod training;
 mod unary;
@@ -44,6 +45,7 @@ pub use nn::*;
 pub use pad::*;
 pub use random::*;
 pub use reduce::*;
+pub use sequence::*;
 pub use state::*;
 pub use training::*;
 pub use unary::*;
@@ -57,7 +59,7 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 21] = [
+    let families: [fn(OpSet) -> OpSet; 22] = [
         activation::register,
         array::register,
         broadcast::register,
@@ -75,6 +77,7 @@ pub(crate) fn standard() -> OpSet {
         pad::register,
         random::register,
         reduce::register,
+        sequence::register,
         state::register,
         training::register,
         unary::register,

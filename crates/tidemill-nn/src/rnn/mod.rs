@@ -13,10 +13,17 @@
 //! assert_eq!(g.trainable_variables()[0].name(), "rnn/basic_rnn_cell/kernel:0");
 //! ```
 
+mod bidirectional;
 mod cells;
+mod dynamic_rnn;
+mod lengths;
+mod raw_rnn;
 mod state;
 mod static_rnn;
 
+pub use bidirectional::BidirectionalRnn;
 pub use cells::{BasicRNNCell, RnnCell};
+pub use dynamic_rnn::{DynamicRnn, dynamic_rnn};
+pub use raw_rnn::{RawOutput, RawStep, raw_rnn};
 pub use state::{BatchSize, RnnState};
 pub use static_rnn::{StaticRnn, static_rnn};

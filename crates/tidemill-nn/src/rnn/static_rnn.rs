@@ -1,7 +1,8 @@
 //! Networks unrolled in time.
 
-use tidemill_core::{Error, Origin, Tensor};
+use tidemill_core::{Error, Origin, Tensor, ops};
 
+use super::lengths::{copy_through, goes_on, lengths};
 use super::{BatchSize, RnnCell};
 use crate::or_panic;
 
@@ -33,18 +34,25 @@ pub fn static_rnn<C: RnnCell>(
 pub struct StaticRnn<'c, C: RnnCell> {
     cell: &'c C,
     initial_state: Option<C::State>,
+    sequence_length: Option<Tensor>,
     scope: String,
 }
 
 impl<'c, C: RnnCell> StaticRnn<'c, C> {
     /// From a state of zeros, in the variable scope `rnn`.
     pub fn new(cell: &'c C) -> Self {
-        StaticRnn { cell, initial_state: None, scope: "rnn".to_owned() }
+        StaticRnn { cell, initial_state: None, sequence_length: None, scope: "rnn".to_owned() }
     }
 
     /// The state to start from.
     pub fn initial_state(mut self, state: C::State) -> Self {
         self.initial_state = Some(state);
+        self
+    }
+
+    /// The number of steps of each sequence, integers `[batch]`. Past its length a sequence's outputs are zeros, and its state stays.
+    pub fn sequence_length(mut self, lengths: impl Into<Tensor>) -> Self {
+        self.sequence_length = Some(lengths.into());
         self
     }
 
@@ -67,8 +75,11 @@ impl<'c, C: RnnCell> StaticRnn<'c, C> {
             ))
         };
         let graph = first.graph();
-        graph.with_origin(Origin::here(), || {
+        let origin = Origin::here();
+        let built = graph.with_origin(origin.clone(), || {
             graph.variable_scope(&self.scope).enter(|vs| {
+                let batch = first.shape().dims().and_then(|dims| dims.first().copied().flatten());
+                let lengths = self.sequence_length.map(|each| lengths(each, batch)).transpose()?;
                 let zeros = || self.cell.zero_state(&graph, BatchSize::of(first), first.dtype());
                 let mut state = self.initial_state.unwrap_or_else(zeros);
                 let mut outputs = Vec::with_capacity(inputs.len());
@@ -76,12 +87,21 @@ impl<'c, C: RnnCell> StaticRnn<'c, C> {
                     if time > 0 {
                         vs.reuse_variables();
                     }
-                    let (output, next) = self.cell.call(input, state);
+                    let (output, next) = self.cell.call(input, state.clone());
+                    let (output, next) = match lengths {
+                        Some(lengths) => {
+                            let goes_on = goes_on(time as i32, lengths);
+                            let zero = ops::zeros_like(output);
+                            (copy_through(goes_on, &output, &zero), copy_through(goes_on, &next, &state))
+                        }
+                        None => (output, next),
+                    };
                     outputs.push(output);
                     state = next;
                 }
-                (outputs, state)
+                Ok((outputs, state))
             })
-        })
+        });
+        or_panic(built.map_err(|e: Error| e.with_origin(origin)))
     }
 }

@@ -87,6 +87,16 @@ impl<'a> Args<'a> {
         unsafe { std::slice::from_raw_parts_mut(buffer.ptr.cast(), len) }
     }
 
+    /// The bytes of output `i`, whatever its dtype: what is written must be valid elements. Each output can be taken once.
+    pub(crate) fn output_bytes(&mut self, i: usize) -> &'a mut [u8] {
+        let bit = 1u64 << i.min(63);
+        assert!(self.taken & bit == 0 || i > 62, "output {i} is taken twice");
+        self.taken |= bit;
+        let (ptr, bytes) = self.output_raw(i);
+        // SAFETY: as in `output`.
+        unsafe { std::slice::from_raw_parts_mut(ptr, bytes) }
+    }
+
     /// The bytes of input `i`, whatever its dtype.
     pub fn input_bytes(&self, i: usize) -> &'a [u8] {
         assert!(i < self.num_inputs);

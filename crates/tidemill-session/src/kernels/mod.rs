@@ -37,6 +37,7 @@ mod philox;
 mod random;
 mod real;
 mod reduce;
+mod sequence;
 mod skinny;
 mod state;
 #[cfg(test)]
@@ -269,6 +270,7 @@ impl KernelTable {
         nn::register(&mut table);
         random::register(&mut table);
         reduce::register(&mut table);
+        sequence::register(&mut table);
         state::register(&mut table);
         training::register(&mut table);
         unary::register(&mut table);

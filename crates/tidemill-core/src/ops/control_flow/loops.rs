@@ -62,10 +62,26 @@ impl<N: Nest> While<N> {
     /// As [`while_loop`].
     #[track_caller]
     pub fn run(self, cond: impl FnOnce(N) -> Tensor, body: impl FnOnce(N) -> N) -> N {
+        self.scan(cond, |vars| (body(vars), ())).0
+    }
+
+    /// Builds a loop that also gives a result in every turn: the last values of the loop variables, and the results stacked along a new axis 0.
+    ///
+    /// ```
+    /// use tidemill_core::{Graph, ops};
+    /// let g = Graph::new();
+    /// let (_, squares) = ops::While::new(g.constant(0i32)).scan(|i| i.lt(4), |i| (i + 1, i * i));
+    /// assert_eq!(squares.ty().to_string(), "i32[?]");
+    /// ```
+    ///
+    /// # Panics
+    /// As [`while_loop`].
+    #[track_caller]
+    pub fn scan<Y: Nest>(self, cond: impl FnOnce(N) -> Tensor, body: impl FnOnce(N) -> (N, Y)) -> (N, Y) {
         let origin = Origin::here();
         let starts = self.vars.flatten();
         let graph = crate::graph::graph_of(&starts);
-        let build = || -> Result<N> {
+        let build = || -> Result<(N, Y)> {
             let types: Vec<TensorType> = starts
                 .iter()
                 .enumerate()
@@ -86,10 +102,14 @@ impl<N: Nest> While<N> {
                 }
                 Ok(vec![go_on])
             })?;
+            let mut shape_of_y = None;
             let step = graph.build_region(&types, None, &origin, |vars| {
-                let next = body(nest(vars)).flatten();
-                check_carries(&next, &types)?;
-                Ok(next)
+                let (next, y) = body(nest(vars));
+                let mut results = next.flatten();
+                check_carries(&results, &types)?;
+                results.extend(y.flatten());
+                shape_of_y = Some(y);
+                Ok(results)
             })?;
             let made = LoopParts {
                 trip: self.maximum,
@@ -101,7 +121,12 @@ impl<N: Nest> While<N> {
                 name: "while",
             }
             .build(&graph, origin.clone())?;
-            Ok(self.vars.rebuild(&mut made.outputs().into_iter()))
+            let mut outputs = made.outputs().into_iter();
+            let last = self.vars.rebuild(&mut outputs);
+            match shape_of_y {
+                Some(y) => Ok((last, y.rebuild(&mut outputs))),
+                None => Err(Error::internal("the body of a loop was not built")),
+            }
         };
         or_panic(build().map_err(|e| e.with_origin(origin.clone())))
     }
