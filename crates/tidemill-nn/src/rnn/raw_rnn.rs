@@ -1,22 +1,22 @@
 //! A network whose inputs, outputs and end depend on what it has done.
 
 use tidemill_core::ops::{self, Nest, While};
-use tidemill_core::{Origin, Tensor};
+use tidemill_core::{Graph, Origin, Tensor};
 
 use super::RnnCell;
 use super::lengths::copy_through;
 
 /// What the loop function of [`raw_rnn`] decides before a step.
 #[derive(Debug, Clone)]
-pub struct RawStep<S, L> {
+pub struct RawStep<S, E, L> {
     /// Which sequences are over, `bool[batch]`. One that is over stays over.
     pub finished: Tensor,
     /// The cell's input, `[batch, depth]`.
     pub input: Tensor,
     /// The cell's state.
     pub state: S,
-    /// What is given out for the step before: `[batch, ..]`. At time 0, zeros of its shape and dtype.
-    pub emit: Tensor,
+    /// What is given out for the step before: `[batch, ..]`, one or several. At time 0, zeros of its shapes and dtypes.
+    pub emit: E,
     /// Whatever the loop function carries along.
     pub loop_state: L,
 }
@@ -67,23 +67,24 @@ pub struct RawOutput<S, L> {
 /// # Panics
 /// When states, inputs or loop states change shape or dtype from step to step.
 #[track_caller]
-pub fn raw_rnn<C: RnnCell, L: Nest>(
+pub fn raw_rnn<C: RnnCell, E: Nest, L: Nest>(
     cell: &C,
-    graph: &tidemill_core::Graph,
-    loop_fn: impl Fn(Tensor, Option<RawOutput<C::State, L>>) -> RawStep<C::State, L>,
-) -> (Tensor, C::State, L) {
+    graph: &Graph,
+    loop_fn: impl Fn(Tensor, Option<RawOutput<C::State, L>>) -> RawStep<C::State, E, L>,
+) -> (E, C::State, L) {
     graph.with_origin(Origin::here(), || {
         graph.variable_scope("rnn").enter(|_| {
             let start = graph.constant(0i32);
             let first = loop_fn(start, None);
-            let zero = ops::zeros_like(first.emit);
+            let zeros = first.emit.flatten().into_iter().map(|emit| ops::zeros_like(emit));
+            let zeros = first.emit.rebuild(&mut zeros.collect::<Vec<_>>().into_iter());
             let vars = (start, (first.finished, first.input), first.state, first.loop_state);
             let step = |(time, (finished, input), state, loop_state): (_, (_, _), C::State, L)| {
                 let (output, next) = cell.call(input, state.clone());
                 let time: Tensor = time + 1;
                 let given = loop_fn(time, Some(RawOutput { output, state: next, loop_state }));
                 let goes_on = ops::logical_not(finished);
-                let emit = copy_through(goes_on, &given.emit, &zero);
+                let emit = copy_through(goes_on, &given.emit, &zeros);
                 let state = copy_through(goes_on, &given.state, &state);
                 let finished = ops::logical_or(finished, given.finished);
                 ((time, (finished, given.input), state, given.loop_state), emit)
