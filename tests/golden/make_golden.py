@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Records what real TensorFlow does, as data for Tidemill's tests.
 
-    python make_golden.py [names] [tutorial] [optimizers] [random] [errors] [--corpus DIR]
+    python make_golden.py [names] [tutorial] [rnn] [optimizers] [random] [errors] [--corpus DIR]
 
 needs `pip install tensorflow-cpu==2.21.0 tf_keras==2.21.0` and writes beside itself:
 
     names/*.json       which nodes TensorFlow's Python builds, in order: names, types, inputs, output types
     tutorial/*         twenty training steps of the RNN tutorial, converted from the conformance corpus (--corpus)
+    rnn/*              two training steps of recurrent networks, converted from the conformance corpus (--corpus)
     optimizers.*       variables and slots after each step of each optimizer
     random.*           the values of seeded random ops, to the bit
     errors.json        TensorFlow's words for common mistakes
 
 Everything runs in version 1 graph mode with reference variables (`VariableV2`), as TensorFlow 1 did by default.
-Without arguments all sections are made; `tutorial` is skipped where no corpus is given.
+Without arguments all sections are made; `tutorial` and `rnn` are skipped where no corpus is given.
 """
 
 import argparse
@@ -269,7 +270,41 @@ def write_cases(path, what, cases):
     dump(path, {"oracle": ORACLE, "what": what + " A node: [name, type, inputs, output types, attributes].", "cases": cases})
 
 
-# ---------------------------------------------------------------------------------------------------------- tutorial
+# --------------------------------------------------------------------------------------------------- from the corpus
+
+
+def read_case(path):
+    """The script of a case of the corpus, its graph, and its arrays in order of their numbers."""
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.namelist() if m.endswith(".npy")]
+        members.sort(key=lambda m: int(re.search(r"\d+(?=\.npy)", m).group()))
+        arrays = {m.split("/")[1]: archive.read(m) for m in members}
+        return json.loads(archive.read("0/case.json")), tf.GraphDef.FromString(archive.read("0/graph.pb")), arrays
+
+
+def run_step(step, **more):
+    """A step as it is written down, one line for each of its parts."""
+    if step["kind"] == "run":
+        step = {k: step[k] for k in ("kind", "feeds", "fetches", "targets", "results")}
+    return {k: Line(v) if k != "kind" else v for k, v in dict(step, **more).items()}
+
+
+# The networks of the corpus that are kept: one of each kind.
+RNNS = ["dynamic_basic_float64_ref", "dynamic_lstm_peephole_ref", "dynamic_raw_gru_ref", "dynamic_bidir_multi_gru_ref",
+        "dynamic_seqlen_bidir_gru_ref", "dynamic_seqlen_multi_lstm_ref", "dynamic_seqlen_time_major_gru_ref",
+        "static_basic_lstm_ref", "static_seqlen_bidir_gru_ref"]
+
+
+def make_rnn(corpus):
+    for name in RNNS:
+        case, _, arrays = read_case(os.path.join(corpus, "cases/rnn/generated/rnn", name + ".zip"))
+        dump("rnn/%s.json" % name, {
+            "format": 1,
+            "oracle": case["oracle"],
+            "what": "Two training steps of a recurrent network (see README.md); arrays are members of the .npz beside.",
+            "steps": [run_step(step) for step in case["steps"]],
+        })
+        write_npz("rnn/%s.npz" % name, arrays)
 
 
 def roles_of(steps):
@@ -301,30 +336,20 @@ def roles_of(steps):
 
 def make_tutorial(corpus):
     folder = os.path.join(corpus, "cases/tutorial/generated/tutorial")
-    for model in ("manual", "static_rnn"):
-        name = "%s_T5_N4_batch8" % model
-        with zipfile.ZipFile(os.path.join(folder, name + "_resource.zip")) as archive:
-            case = json.loads(archive.read("0/case.json"))
-            graph = tf.GraphDef.FromString(archive.read("0/graph.pb"))
-            rate = [tf.make_ndarray(n.attr["value"].tensor) for n in graph.node if n.name == "Adagrad/learning_rate"]
-            variables, roles = roles_of(case["steps"])
-            steps = []
-            for step, role in zip(case["steps"], roles):
-                if role:
-                    step = {k: step[k] for k in ("kind", "feeds", "fetches", "targets", "results")}
-                    step["roles"] = role
-                steps.append({k: Line(v) if k != "kind" else v for k, v in step.items()})
-            dump("tutorial/%s.json" % name, {
-                "format": 1,
-                "oracle": case["oracle"],
-                "what": "Twenty training steps of the tutorial (see README.md); arrays are members of the .npz beside.",
-                "model": model, "num_steps": 5, "state_size": 4, "num_classes": 2, "batch_size": 8,
-                "optimizer": "Adagrad", "learning_rate": plain(np.float32(rate[0])),
-                "variables": variables,
-                "steps": steps,
-            })
-            members = sorted({m for m in archive.namelist() if m.endswith(".npy")}, key=lambda m: int(re.search(r"\d+(?=\.npy)", m).group()))
-            arrays = {m.split("/")[1]: archive.read(m) for m in members}
+    for model, num_steps, state_size in (("manual", 5, 4), ("static_rnn", 5, 4), ("dynamic_rnn", 10, 16)):
+        name = "%s_T%d_N%d_batch8" % (model, num_steps, state_size)
+        case, graph, arrays = read_case(os.path.join(folder, name + "_resource.zip"))
+        rate = [tf.make_ndarray(n.attr["value"].tensor) for n in graph.node if n.name == "Adagrad/learning_rate"]
+        variables, roles = roles_of(case["steps"])
+        dump("tutorial/%s.json" % name, {
+            "format": 1,
+            "oracle": case["oracle"],
+            "what": "Twenty training steps of the tutorial (see README.md); arrays are members of the .npz beside.",
+            "model": model, "num_steps": num_steps, "state_size": state_size, "num_classes": 2, "batch_size": 8,
+            "optimizer": "Adagrad", "learning_rate": plain(np.float32(rate[0])),
+            "variables": variables,
+            "steps": [run_step(step, **({"roles": role} if role else {})) for step, role in zip(case["steps"], roles)],
+        })
         write_npz("tutorial/%s.npz" % name, arrays)
 
 
@@ -473,18 +498,18 @@ def make_errors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", help="names tutorial optimizers random errors (default: all)")
+    parser.add_argument("sections", nargs="*", help="names tutorial rnn optimizers random errors (default: all)")
     parser.add_argument("--corpus", help="folder of the conformance corpus (holds cases/)")
     options = parser.parse_args()
-    sections = options.sections or ["names", "tutorial", "optimizers", "random", "errors"]
+    sections = options.sections or ["names", "tutorial", "rnn", "optimizers", "random", "errors"]
     for section, make in (("names", make_names), ("optimizers", make_optimizers), ("random", make_random), ("errors", make_errors)):
         if section in sections:
             make()
-    if "tutorial" in sections:
-        if options.corpus:
-            make_tutorial(options.corpus)
-        else:
-            print("tutorial skipped: give --corpus", file=sys.stderr)
+    for section, make in (("tutorial", make_tutorial), ("rnn", make_rnn)):
+        if section in sections and options.corpus:
+            make(options.corpus)
+        elif section in sections:
+            print("%s skipped: give --corpus" % section, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -42,15 +42,7 @@ impl Case {
     /// # Panics
     /// When the corpus is there, but not the case.
     pub fn corpus(path: &str) -> Option<Case> {
-        let root = match std::env::var_os("TIDEMILL_CORPUS") {
-            Some(root) => PathBuf::from(root),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        };
-        let file = root.join("conformance/cases").join(path);
-        if !root.join("conformance").is_dir() {
-            eprintln!("skipped {path}: there is no corpus (set TIDEMILL_CORPUS)");
-            return None;
-        }
+        let file = corpus(path)?;
         let mut zip = ZipArchive::new(File::open(&file).expect("a case of the corpus")).expect("a zip");
         let mut script = String::new();
         zip.by_name("0/case.json").expect("a script").read_to_string(&mut script).expect("UTF-8");
@@ -106,6 +98,44 @@ fn read_arrays(path: &Path, prefix: &str) -> HashMap<String, Value> {
         arrays.insert(name.to_owned(), Value::read_npy(Cursor::new(bytes)).expect("an array"));
     }
     arrays
+}
+
+/// A path in the corpus; `None`, said on stderr, when there is no corpus.
+fn corpus(path: &str) -> Option<PathBuf> {
+    let root = match std::env::var_os("TIDEMILL_CORPUS") {
+        Some(root) => PathBuf::from(root),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+    };
+    if !root.join("conformance").is_dir() {
+        eprintln!("skipped {path}: there is no corpus (set TIDEMILL_CORPUS)");
+        return None;
+    }
+    Some(root.join("conformance/cases").join(path))
+}
+
+/// The names of the cases in a folder of the corpus, in order; none, said on stderr, when there is no corpus.
+///
+/// # Panics
+/// When the corpus is there, but not the folder.
+pub fn corpus_folder(folder: &str) -> Vec<String> {
+    corpus(folder).map_or(vec![], |path| names(&path))
+}
+
+/// The names of the cases in a folder of `tests/golden`, in order.
+///
+/// # Panics
+/// When it cannot be read: it is part of the repository.
+pub fn golden_folder(folder: &str) -> Vec<String> {
+    let files = names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(folder));
+    files.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder of cases");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 /// Fails unless two values agree to within `rtol * |want| + atol`, naming the worst element.
