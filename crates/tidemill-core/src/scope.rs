@@ -121,6 +121,12 @@ impl VariableScopeBuilder {
         self
     }
 
+    /// Opens no name scope: operations inside are named as outside. TensorFlow: `auxiliary_name_scope=False`.
+    pub fn without_name_scope(mut self) -> Self {
+        self.name_scope = None;
+        self
+    }
+
     /// Runs `f` in the scope; the scope closes when `f` returns or panics.
     #[track_caller]
     pub fn enter<R>(self, f: impl FnOnce(&VariableScope) -> R) -> R {

@@ -331,6 +331,10 @@ fn unrolled_networks() {
         let (b, _) = rnn::StaticRnn::new(&cell).scope("two").build(xs);
         let _ = a[0] + b[0];
     });
+    check_but("scopes", "static_rnn_lstm", &["rnn/BasicLSTMCellZeroState/"], |g| {
+        let xs = vec![g.placeholder(DType::F32, [2, 3]).named("x"); 2];
+        let _ = rnn::StaticRnn::new(&rnn::BasicLSTMCell::new(4)).build(xs);
+    });
 }
 
 /// The whole tutorial, but for what differentiates it.

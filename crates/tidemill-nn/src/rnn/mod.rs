@@ -22,8 +22,8 @@ mod state;
 mod static_rnn;
 
 pub use bidirectional::BidirectionalRnn;
-pub use cells::{BasicRNNCell, RnnCell};
+pub use cells::{BasicLSTMCell, BasicRNNCell, RnnCell};
 pub use dynamic_rnn::{DynamicRnn, dynamic_rnn};
 pub use raw_rnn::{RawOutput, RawStep, raw_rnn};
-pub use state::{BatchSize, RnnState};
+pub use state::{BatchSize, LSTMStateTuple, RnnState};
 pub use static_rnn::{StaticRnn, static_rnn};

@@ -31,14 +31,26 @@ impl RnnState for Tensor {
     }
 }
 
-impl<A: RnnState, B: RnnState> RnnState for (A, B) {
-    type Size = (A::Size, B::Size);
+macro_rules! tuple_state {
+    ($($name:ident $i:tt)*) => {
+        impl<$($name: RnnState),*> RnnState for ($($name,)*) {
+            type Size = ($($name::Size,)*);
 
-    #[track_caller]
-    fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
-        (A::zeros(graph, batch, &size.0, dtype), B::zeros(graph, batch, &size.1, dtype))
-    }
+            #[track_caller]
+            fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
+                ($($name::zeros(graph, batch, &size.$i, dtype),)*)
+            }
+        }
+    };
 }
+tuple_state!(A 0);
+tuple_state!(A 0 B 1);
+tuple_state!(A 0 B 1 C 2);
+tuple_state!(A 0 B 1 C 2 D 3);
+tuple_state!(A 0 B 1 C 2 D 3 E 4);
+tuple_state!(A 0 B 1 C 2 D 3 E 4 F 5);
+tuple_state!(A 0 B 1 C 2 D 3 E 4 F 5 G 6);
+tuple_state!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7);
 
 impl<S: RnnState> RnnState for Vec<S> {
     type Size = Vec<S::Size>;
@@ -46,6 +58,36 @@ impl<S: RnnState> RnnState for Vec<S> {
     #[track_caller]
     fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
         size.iter().map(|size| S::zeros(graph, batch, size, dtype)).collect()
+    }
+}
+
+/// The state of a long short-term memory, and its size. TensorFlow: `tf.nn.rnn_cell.LSTMStateTuple`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LSTMStateTuple<T = Tensor> {
+    /// The memory, `[batch, units]`.
+    pub c: T,
+    /// The output of the step before, `[batch, output_size]`.
+    pub h: T,
+}
+
+impl Nest for LSTMStateTuple {
+    fn flatten(&self) -> Vec<Tensor> {
+        vec![self.c, self.h]
+    }
+    fn rebuild(&self, tensors: &mut dyn Iterator<Item = Tensor>) -> Self {
+        LSTMStateTuple { c: self.c.rebuild(tensors), h: self.h.rebuild(tensors) }
+    }
+}
+
+impl RnnState for LSTMStateTuple {
+    type Size = LSTMStateTuple<usize>;
+
+    #[track_caller]
+    fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
+        LSTMStateTuple {
+            c: Tensor::zeros(graph, batch, &size.c, dtype),
+            h: Tensor::zeros(graph, batch, &size.h, dtype),
+        }
     }
 }
 

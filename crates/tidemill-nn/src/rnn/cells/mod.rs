@@ -1,10 +1,13 @@
 //! Recurrent cells: one step each.
 
 mod basic;
+mod basic_lstm;
+mod built;
 
 use tidemill_core::{DType, Graph, Origin, Tensor};
 
 pub use basic::BasicRNNCell;
+pub use basic_lstm::BasicLSTMCell;
 
 use super::{BatchSize, RnnState};
 
@@ -28,8 +31,16 @@ pub trait RnnCell {
 
     /// A state of zeros. TensorFlow: `cell.zero_state`.
     #[track_caller]
-    fn zero_state(&self, graph: &Graph, batch_size: impl Into<BatchSize>, dtype: DType) -> Self::State {
-        let batch = batch_size.into();
+    fn zero_state(&self, graph: &Graph, batch_size: impl Into<BatchSize>, dtype: DType) -> Self::State
+    where
+        Self: Sized,
+    {
+        self.zeros(graph, batch_size.into(), dtype)
+    }
+
+    /// [`zero_state`](RnnCell::zero_state) for cells behind a `dyn RnnCell`; wrappers hand it on.
+    #[track_caller]
+    fn zeros(&self, graph: &Graph, batch: BatchSize, dtype: DType) -> Self::State {
         let path = std::any::type_name::<Self>();
         let path = path.split('<').next().unwrap_or(path);
         let scope = format!("{}ZeroState", path.rsplit("::").next().unwrap_or(path));
