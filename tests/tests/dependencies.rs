@@ -74,9 +74,17 @@ fn files_are_short_and_unsafe_is_where_it_belongs() {
 }
 
 #[test]
-fn other_crates_forbid_unsafe() {
-    for name in ["tidemill-tensor", "tidemill-core", "tidemill-nn", "tidemill-conformance", "tidemill"] {
-        let lib = fs::read_to_string(root().join("crates").join(name).join("src/lib.rs")).unwrap();
-        assert!(lib.contains("#![forbid(unsafe_code)]"), "{name}");
+fn other_crates_and_examples_forbid_unsafe() {
+    let crates = ["tidemill-tensor", "tidemill-core", "tidemill-nn", "tidemill-conformance", "tidemill"];
+    let mut roots: Vec<PathBuf> =
+        crates.iter().map(|name| root().join("crates").join(name).join("src/lib.rs")).collect();
+    for example in fs::read_dir(root().join("examples")).unwrap() {
+        let source = example.unwrap().path().join("src");
+        roots.extend(["lib.rs", "main.rs"].map(|file| source.join(file)).into_iter().filter(|p| p.exists()));
+    }
+    assert!(roots.len() > crates.len(), "the examples are where they are looked for");
+    for path in roots {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{}", path.display());
     }
 }

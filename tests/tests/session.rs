@@ -274,3 +274,34 @@ fn ten_thousand_runs_keep_memory_flat() {
     let after = resident_kib();
     assert!(after < before + 4096, "{before} KiB grew to {after} KiB");
 }
+
+#[test]
+fn the_memory_of_a_run_is_known_before_it() {
+    let report = |build: fn(&tf::Graph, Config) -> Network, num_steps| {
+        let g = tf::Graph::new();
+        let net = build(&g, Config { batch_size: 16, num_steps, state_size: 4, learning_rate: 0.1 });
+        let sess = tf::Session::new(&g);
+        let x = tf::Value::zeros(tf::i32, [16, num_steps]).unwrap();
+        let report = sess.memory_report((net.total_loss, net.train_step), feed! { net.x => &x, net.y => &x });
+        report.unwrap()
+    };
+    let (short, long) = (report(model::manual, 5), report(model::manual, 50));
+    assert_eq!((short.bodies, short.unknown), (0, 0));
+    assert!(long.arena > 5 * short.arena, "what is unrolled grows with its length: {short:?} {long:?}");
+    let (short, long) = (report(model::with_dynamic_rnn, 5), report(model::with_dynamic_rnn, 50));
+    assert_eq!((short.bodies, short.unknown), (long.bodies, 0), "a body is there once: {short:?} {long:?}");
+    // Forwards the state is carried; backwards its gradient, and those of the cell's weights [6,4] and bias [4].
+    let carries = 2 * (16 * 4 + 16 * 4 + 6 * 4 + 4) * size_of::<f32>();
+    assert!(long.bodies > carries, "{long:?}");
+    assert_eq!(long.total(), long.arena + long.constants + long.bodies);
+}
+
+#[test]
+fn values_whose_size_only_the_run_tells_are_counted() {
+    let g = tf::Graph::new();
+    let x = g.placeholder(tf::i32, [None]);
+    let (unique, _) = tf::unique(x);
+    let sess = tf::Session::new(&g);
+    let report = sess.memory_report(unique + 1, feed! { x => vec![1, 1, 2] }).unwrap();
+    assert!(report.unknown >= 2, "{report:?}");
+}

@@ -18,4 +18,5 @@ pub use exec::Trace;
 pub use feed::{FeedDict, FeedKey};
 pub use fetch::{Fetch, Requests, Results};
 pub use kernels::{CpuKernel, KernelCx};
+pub use plan::MemoryReport;
 pub use session::{Callable, RunOptions, Session, SessionBuilder};

@@ -15,7 +15,7 @@ use crate::feed::{FeedDict, FeedKey, same_graph};
 use crate::fetch::{Fetch, Requests, Results};
 use crate::kernels::{CompileCx, Compiled, CpuKernel, KernelTable, NodeStates};
 use crate::passes::{self, PassCx};
-use crate::plan::Plan;
+use crate::plan::{MemoryReport, Plan};
 use crate::program::Program;
 use crate::variables::{Cell, Guard, Variables};
 
@@ -296,6 +296,32 @@ impl Session {
             })?;
         text.push_str(&format!("== plan\n{plan}"));
         Ok(text)
+    }
+
+    /// How much memory a run needs, by its plan, which is compiled if it is new.
+    ///
+    /// ```
+    /// use tidemill_core::{DType, Graph, ops};
+    /// use tidemill_session::{Session, feed};
+    /// let g = Graph::new();
+    /// let x = g.placeholder(DType::F32, [None]);
+    /// let y = ops::exp(ops::tanh(x));
+    /// let sess = Session::new(&g);
+    /// let report = sess.memory_report(y, feed! { x => vec![0f32; 1000] })?;
+    /// assert_eq!(report.arena, 4032); // in place, in whole cache lines
+    /// assert_eq!(report.total(), report.arena);
+    /// # Ok::<(), tidemill_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the run would give before it starts.
+    pub fn memory_report<F: Fetch>(&self, fetches: F, feeds: impl Into<FeedDict>) -> Result<MemoryReport> {
+        self.check_open()?;
+        let mut requests = Requests::new(&self.graph);
+        fetches.request(&mut requests)?;
+        let (outputs, values) = self.resolve(feeds.into())?;
+        let prepared = self.prepared(&requests.tensors, &requests.targets, &outputs, &values)?;
+        Ok(prepared.plan.memory())
     }
 
     fn check_open(&self) -> Result<()> {

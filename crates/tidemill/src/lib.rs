@@ -55,7 +55,8 @@ pub use tidemill_nn::sequence::{SequenceLoss, sequence_mask};
 pub use tidemill_nn::{init, train};
 #[doc(no_inline)]
 pub use tidemill_session::{
-    Callable, CpuKernel, FeedDict, FeedKey, Fetch, KernelCx, RunOptions, Session, SessionBuilder, Trace, feed,
+    Callable, CpuKernel, FeedDict, FeedKey, Fetch, KernelCx, MemoryReport, RunOptions, Session,
+    SessionBuilder, Trace, feed,
 };
 pub use tidemill_session::{kernels, passes, plan, program};
 pub use tidemill_tensor::{self as tensor, dtypes::*, npz};

@@ -1,4 +1,5 @@
 //! Learns exclusive or with a hidden layer of [`elu`].
+#![forbid(unsafe_code)]
 
 use custom_op::{Elu, elu};
 use tidemill::{self as tf, feed};

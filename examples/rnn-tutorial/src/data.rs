@@ -3,7 +3,7 @@
 //! $X_t$ is 0 or 1 with probability 1/2. $Y_t$ is 1 with probability
 //! $\frac12 + \frac12 X_{t-3} - \frac14 X_{t-8}$. What a network can make of that is known in advance: see [`ideal`].
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, Slice};
 use rand::{Rng, RngExt};
 
 /// The tutorial's labels look this many steps back: first for what raises the chance of a 1, then for what lowers it.
@@ -114,9 +114,10 @@ impl Iterator for Batches {
         if self.len() == 0 {
             return None;
         }
-        let window = s![.., self.next * self.num_steps..(self.next + 1) * self.num_steps];
+        let window = Slice::from(self.next * self.num_steps..(self.next + 1) * self.num_steps);
         self.next += 1;
-        Some((self.data_x.slice(window).to_owned(), self.data_y.slice(window).to_owned()))
+        let cut = |data: &Array2<i32>| data.slice_axis(Axis(1), window).to_owned();
+        Some((cut(&self.data_x), cut(&self.data_y)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -5,6 +5,7 @@
 //! can do is known beforehand ([`data::ideal`]).
 //!
 //! The library holds what the `rnn-tutorial` program is made of, so that tests can drive it.
+#![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod data;

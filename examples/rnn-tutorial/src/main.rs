@@ -1,4 +1,5 @@
 //! `rnn-tutorial`: trains the tutorial's networks, prints what the tutorial prints and plots the losses.
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::process::ExitCode;

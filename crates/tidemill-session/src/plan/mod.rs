@@ -8,11 +8,13 @@
 
 mod compile;
 mod memory;
+mod report;
 mod schedule;
 mod text;
 mod verify;
 
 pub(crate) use compile::fits;
+pub use report::MemoryReport;
 
 use std::fmt;
 use std::sync::Arc;
