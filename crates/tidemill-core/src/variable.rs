@@ -183,6 +183,17 @@ impl VariableOptions {
     }
 }
 
+impl fmt::Debug for VariableOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VariableOptions")
+            .field("dtype", &self.dtype)
+            .field("initializer", &self.initializer)
+            .field("regularizer", &self.regularizer.as_ref().map(|_| ".."))
+            .field("trainable", &!self.not_trainable)
+            .finish()
+    }
+}
+
 impl<I: Initializer> From<I> for VariableOptions {
     fn from(initializer: I) -> Self {
         VariableOptions::new().initializer(initializer)

@@ -335,6 +335,10 @@ fn unrolled_networks() {
         let xs = vec![g.placeholder(DType::F32, [2, 3]).named("x"); 2];
         let _ = rnn::StaticRnn::new(&rnn::BasicLSTMCell::new(4)).build(xs);
     });
+    check_but("scopes", "static_rnn_gru", &["rnn/GRUCellZeroState/"], |g| {
+        let xs = vec![g.placeholder(DType::F32, [2, 3]).named("x"); 2];
+        let _ = rnn::StaticRnn::new(&rnn::GRUCell::new(4)).build(xs);
+    });
 }
 
 /// The whole tutorial, but for what differentiates it.

@@ -1,9 +1,9 @@
 //! The plain recurrent cell.
 
-use tidemill_core::{Tensor, Variable, ops};
+use tidemill_core::{Tensor, ops};
 
 use super::RnnCell;
-use super::built::{Activation, Layer, cell_options};
+use super::layer::{Activation, Layer, cell_options};
 use crate::init;
 
 /// The plain recurrent cell: `output = state' = tanh([inputs, state] · kernel + bias)`.
@@ -27,7 +27,7 @@ use crate::init;
 pub struct BasicRNNCell {
     units: usize,
     activation: Activation,
-    layer: Layer<[Variable; 2]>,
+    layer: Layer,
 }
 cell_options!(BasicRNNCell);
 
@@ -52,16 +52,12 @@ impl RnnCell for BasicRNNCell {
     #[track_caller]
     fn call(&self, inputs: Tensor, state: Tensor) -> (Tensor, Tensor) {
         let n = self.units;
-        self.layer.call(
-            inputs,
-            |vs, depth| {
-                [vs.get_variable("kernel", [depth + n, n]), vs.get_variable_with("bias", [n], init::zeros())]
-            },
-            |[kernel, bias]| {
-                let product = ops::matmul(ops::concat([inputs, state], 1), kernel);
-                let output = self.activation.apply(ops::bias_add(product, bias));
-                (output, output)
-            },
-        )
+        self.layer.call(inputs, |vs, depth| {
+            let kernel = vs.get_variable("kernel", [depth + n, n]);
+            let bias = vs.get_variable_with("bias", [n], init::zeros());
+            let product = ops::matmul(ops::concat([inputs, state], 1), kernel);
+            let output = self.activation.apply(ops::bias_add(product, bias));
+            (output, output)
+        })
     }
 }

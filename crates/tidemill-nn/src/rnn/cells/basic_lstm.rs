@@ -1,9 +1,9 @@
 //! The plain long short-term memory.
 
-use tidemill_core::{Tensor, Value, Variable, ops};
+use tidemill_core::{Tensor, Value, ops};
 
 use super::RnnCell;
-use super::built::{Activation, Layer, cell_options};
+use super::layer::{Activation, Layer, cell_options};
 use crate::init;
 use crate::rnn::LSTMStateTuple;
 
@@ -36,7 +36,7 @@ pub struct BasicLSTMCell {
     units: usize,
     forget_bias: f64,
     activation: Activation,
-    layer: Layer<[Variable; 2]>,
+    layer: Layer,
 }
 cell_options!(BasicLSTMCell);
 
@@ -72,28 +72,22 @@ impl RnnCell for BasicLSTMCell {
     #[track_caller]
     fn call(&self, inputs: Tensor, state: LSTMStateTuple) -> (Tensor, LSTMStateTuple) {
         let n = self.units;
-        self.layer.call(
-            inputs,
-            |vs, depth| {
-                let kernel = vs.get_variable("kernel", [depth + n, 4 * n]);
-                [kernel, vs.get_variable_with("bias", [4 * n], init::zeros())]
-            },
-            |[kernel, bias]| {
-                // Nodes are named as TensorFlow's functions `tf.add` and `tf.multiply` name them.
-                let g = inputs.graph();
-                let add = |x, y| g.op(ops::AddV2).name("Add").input(x).input(y).tensor();
-                let axis = g.constant(1i32);
-                let product = ops::matmul(ops::concat([inputs, state.h], 1), kernel);
-                let gates = ops::bias_add(product, bias);
-                let gates =
-                    g.op(ops::Split { num_split: 4 }).name("split").input(axis).input(gates).tensors();
-                let (i, j, f, o) = (gates[0], gates[1], gates[2], gates[3]);
-                let forget_bias = g.constant(Value::scalar(self.forget_bias).cast(f.dtype()));
-                let kept = ops::multiply(state.c, ops::sigmoid(add(f, forget_bias)));
-                let c = add(kept, ops::multiply(ops::sigmoid(i), self.activation.apply(j)));
-                let h = ops::multiply(self.activation.apply(c), ops::sigmoid(o));
-                (h, LSTMStateTuple { c, h })
-            },
-        )
+        self.layer.call(inputs, |vs, depth| {
+            let kernel = vs.get_variable("kernel", [depth + n, 4 * n]);
+            let bias = vs.get_variable_with("bias", [4 * n], init::zeros());
+            // Nodes are named as TensorFlow's functions `tf.add` and `tf.multiply` name them.
+            let g = inputs.graph();
+            let add = |x, y| g.op(ops::AddV2).name("Add").input(x).input(y).tensor();
+            let axis = g.constant(1i32);
+            let product = ops::matmul(ops::concat([inputs, state.h], 1), kernel);
+            let gates = ops::bias_add(product, bias);
+            let gates = g.op(ops::Split { num_split: 4 }).name("split").input(axis).input(gates).tensors();
+            let (i, j, f, o) = (gates[0], gates[1], gates[2], gates[3]);
+            let forget_bias = g.constant(Value::scalar(self.forget_bias).cast(f.dtype()));
+            let kept = ops::multiply(state.c, ops::sigmoid(add(f, forget_bias)));
+            let c = add(kept, ops::multiply(ops::sigmoid(i), self.activation.apply(j)));
+            let h = ops::multiply(self.activation.apply(c), ops::sigmoid(o));
+            (h, LSTMStateTuple { c, h })
+        })
     }
 }

@@ -2,12 +2,17 @@
 
 mod basic;
 mod basic_lstm;
-mod built;
+mod gru;
+mod layer;
+mod lstm;
 
 use tidemill_core::{DType, Graph, Origin, Tensor};
 
 pub use basic::BasicRNNCell;
 pub use basic_lstm::BasicLSTMCell;
+pub use gru::GRUCell;
+pub use layer::Layer;
+pub use lstm::LSTMCell;
 
 use super::{BatchSize, RnnState};
 
