@@ -19,6 +19,7 @@
 mod battery;
 mod checks;
 mod gradients;
+pub mod replay;
 mod row;
 mod rows;
 mod setup;

@@ -144,8 +144,13 @@ impl OpBuilder {
         let mut state = graph.write();
         let origin = state.context.origin(origin);
         let base = name.as_deref().unwrap_or(op_type);
+        let exact = base.strip_suffix('/');
         let fail = |state: &State, e: Error| {
-            e.with_node(op_type, &context::join(&state.context.name_scope, base)).with_origin(origin.clone())
+            let name = match exact {
+                Some(exact) => exact.to_owned(),
+                None => context::join(&state.context.name_scope, base),
+            };
+            e.with_node(op_type, &name).with_origin(origin.clone())
         };
         if let Some(e) = error {
             return Err(fail(&state, e));
@@ -175,7 +180,6 @@ impl OpBuilder {
                 |e| fail(&state, e).with_operands(operand_notes(&state, &*op, &args, &types, &origin)),
             )?;
 
-        let exact = base.strip_suffix('/');
         match exact {
             Some(exact) if state.by_name.contains_key(exact) => {
                 return Err(fail(

@@ -1,0 +1,169 @@
+//! Recorded graphs, played again.
+//!
+//! A case is a graph, what to feed and fetch, and what TensorFlow answered. Cases are played by worker processes that the parent restarts when
+//! one crashes or hangs, so nothing a case does can hide the others.
+
+mod badinputs;
+mod compare;
+mod conformance;
+mod play;
+mod pool;
+mod summary;
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The recorded graphs that can be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corpus {
+    /// What TensorFlow computed while its own tests ran: zip archives of cases.
+    Conformance,
+    /// Graphs made to do harm: a folder a case.
+    BadInputs,
+}
+
+impl Corpus {
+    /// The corpus of this name.
+    pub fn named(name: &str) -> Corpus {
+        if name == "badinputs" { Corpus::BadInputs } else { Corpus::Conformance }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Corpus::Conformance => "conformance",
+            Corpus::BadInputs => "badinputs",
+        }
+    }
+
+    /// The names of all cases, sorted.
+    fn cases(self, dir: &Path) -> Result<Vec<String>, String> {
+        match self {
+            Corpus::Conformance => conformance::cases(dir),
+            Corpus::BadInputs => badinputs::cases(dir),
+        }
+    }
+
+    fn play(self, dir: &Path, case: &str) -> Outcome {
+        match self {
+            Corpus::Conformance => conformance::play(dir, case),
+            Corpus::BadInputs => badinputs::play(dir, case),
+        }
+    }
+}
+
+/// How to play.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A file that lists the cases, or beginnings of their names; all of them without one.
+    pub list: Option<PathBuf>,
+    /// How many processes.
+    pub jobs: usize,
+    /// Where to write one line of JSON a case.
+    pub json: Option<PathBuf>,
+    /// Seconds for a case that sets no limit of its own.
+    pub timeout: u64,
+}
+
+/// How a case went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As recorded.
+    Pass,
+    /// Not compared: the recording itself depends on the machine.
+    Skip,
+    /// An op or feature that is not there, said so cleanly.
+    Unsupported,
+    /// Another value, or another error, than recorded.
+    Wrong,
+    /// An error where a value was recorded.
+    Error,
+    /// A value where an error was wanted.
+    Accepted,
+    /// The process died.
+    Crash,
+    /// No answer within the time limit.
+    Hang,
+    /// More memory than allowed.
+    OverBudget,
+}
+
+/// How a case went, and what there is to say about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The case's name.
+    pub case: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// Why.
+    pub detail: String,
+    /// The ops at fault, as far as known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops: Vec<String>,
+}
+
+impl Outcome {
+    fn new(case: &str, verdict: Verdict, detail: impl Into<String>) -> Outcome {
+        Outcome { case: case.to_owned(), verdict, detail: detail.into(), ops: vec![] }
+    }
+
+    fn ops(mut self, ops: Vec<String>) -> Outcome {
+        self.ops = ops;
+        self
+    }
+}
+
+/// Plays the cases of a folder, prints a line of JSON for each that fails, what failed how often, and last `N passed, N failed, N skipped`; returns
+/// how many failed.
+///
+/// # Errors
+/// When the folder or the list cannot be read, or no worker can be started.
+pub fn all(corpus: Corpus, dir: &Path, options: &Options) -> Result<usize, String> {
+    let mut cases = corpus.cases(dir)?;
+    if let Some(list) = &options.list {
+        let text = std::fs::read_to_string(list).map_err(|e| format!("{}: {e}", list.display()))?;
+        let wanted: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        cases.retain(|case| wanted.iter().any(|w| case.starts_with(w)));
+    }
+    if cases.is_empty() {
+        return Err(format!("there are no cases in {}", dir.display()));
+    }
+    let mut json = match &options.json {
+        Some(path) => Some(std::fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()))?),
+        None => None,
+    };
+    let mut summary = summary::Summary::default();
+    let limit = |case: &str| match corpus {
+        Corpus::Conformance => Duration::from_secs(options.timeout),
+        Corpus::BadInputs => badinputs::time_limit(dir, case, options.timeout),
+    };
+    pool::play(corpus, dir, &cases, options.jobs, limit, |outcome| {
+        let line = serde_json::to_string(&outcome).map_err(|e| e.to_string())?;
+        match &mut json {
+            Some(file) => writeln!(file, "{line}").map_err(|e| e.to_string())?,
+            None if outcome.verdict != Verdict::Pass => println!("{line}"),
+            None => {}
+        }
+        summary.add(outcome);
+        Ok(())
+    })?;
+    println!("{summary}");
+    Ok(summary.failed())
+}
+
+/// A worker process: plays the cases named on standard input, one line of JSON each on standard output.
+pub fn worker(corpus: Corpus, dir: &Path) -> ExitCode {
+    for case in std::io::stdin().lock().lines() {
+        let Ok(case) = case else { break };
+        let outcome = corpus.play(dir, &case);
+        match serde_json::to_string(&outcome) {
+            Ok(line) => println!("{line}"),
+            Err(_) => return ExitCode::FAILURE,
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,29 @@
+//! TensorFlow's GraphDef: graphs that TensorFlow wrote become graphs of Tidemill.
+//!
+//! ```
+//! use tidemill_core::Graph;
+//! use tidemill_graphdef::{ImportOptions, import_graph_def, proto};
+//!
+//! let mut def = proto::GraphDef::default();
+//! let mut x = proto::NodeDef { name: "x".into(), op: "Placeholder".into(), ..Default::default() };
+//! let float = proto::attr_value::Value::Type(proto::DataType::DtFloat as i32);
+//! x.attr.insert("dtype".into(), proto::AttrValue { value: Some(float) });
+//! def.node.push(x);
+//!
+//! let graph = Graph::new();
+//! let imported = import_graph_def(&graph, &def, &ImportOptions::new())?;
+//! assert_eq!(imported.tensor("x:0")?.ty().to_string(), "f32?");
+//! # Ok::<(), tidemill_core::Error>(())
+//! ```
+//!
+//! Nothing in a file makes this crate panic, loop or take memory without bound; every error names the node at fault.
+#![forbid(unsafe_code)]
+
+mod attr;
+mod dtype;
+mod import;
+mod op_defs;
+pub mod proto;
+mod tensor;
+
+pub use import::{ImportOptions, Imported, UnsupportedOp, import_graph_def, read_graph_def, unsupported_ops};

@@ -1,0 +1,7 @@
+//! TensorFlow's protobuf messages, as `cargo run -p xtask` writes them.
+
+#[allow(missing_docs, clippy::all)]
+#[rustfmt::skip]
+mod tensorflow;
+
+pub use tensorflow::*;
