@@ -1,10 +1,12 @@
-//! What neural networks are built and trained with: initialisers, optimizers, clipping and recurrent cells.
+//! What neural networks are built and trained with: initialisers, optimizers, clipping, dropout, normalisation and recurrent cells.
 //!
 //! | Module | TensorFlow |
 //! |---|---|
 //! | [`init`] | `tf.initializers` |
 //! | [`train`] | `tf.train`: optimizers and the global step |
 //! | [`clip`] | `tf.clip_by_value`, `tf.clip_by_norm`, `tf.clip_by_global_norm` |
+//! | [`dropout`] | `tf.nn.dropout` |
+//! | [`normalization`] | `tf.nn.moments`, `tf.nn.batch_normalization` |
 //! | [`rnn`] | `tf.nn.rnn_cell`, `tf.nn.static_rnn`, `tf.nn.dynamic_rnn` |
 //! | [`sequence`] | `tf.sequence_mask`, `tf.contrib.seq2seq.sequence_loss` |
 //!
@@ -12,7 +14,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clip;
+pub mod dropout;
 pub mod init;
+pub mod normalization;
 pub mod rnn;
 pub mod sequence;
 pub mod train;

@@ -71,6 +71,10 @@ pub mod nn {
     };
     pub use tidemill_core::ops::{sigmoid, tanh};
     #[doc(inline)]
+    pub use tidemill_nn::dropout::{Dropout, dropout, dropout_with};
+    #[doc(inline)]
+    pub use tidemill_nn::normalization::{batch_normalization, moments};
+    #[doc(inline)]
     pub use tidemill_nn::rnn as rnn_cell;
     #[doc(inline)]
     pub use tidemill_nn::rnn::{BidirectionalRnn, DynamicRnn, StaticRnn, dynamic_rnn, raw_rnn, static_rnn};

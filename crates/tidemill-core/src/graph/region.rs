@@ -199,8 +199,21 @@ impl Graph {
         Ok(Built { region, params: made.iter().map(|t| t.node).collect(), captures, results, controls })
     }
 
-    /// Runs `f`; what it makes belongs to no body and waits for nothing: variables are made there, wherever they are asked for.
-    pub(crate) fn outside_of_bodies<R>(&self, f: impl FnOnce() -> R) -> R {
+    /// Runs `f`; what it makes belongs to no body of a loop or conditional and has no control dependencies: variables are made there, wherever they are
+    /// asked for. What it uses must be outside of bodies too. TensorFlow: `tf.init_scope`.
+    ///
+    /// ```
+    /// use tidemill_core::{DType, Graph, ops};
+    /// let g = Graph::new();
+    /// let x = g.placeholder(DType::F32, [3]);
+    /// // The same noise in all rounds of the loop.
+    /// let y = ops::while_loop(
+    ///     |(i, _)| i.lt(10),
+    ///     |(i, y)| (i + 1, y + g.outside_of_bodies(|| g.random_uniform(DType::F32, [3]))),
+    ///     (g.constant(0i32), x),
+    /// );
+    /// ```
+    pub fn outside_of_bodies<R>(&self, f: impl FnOnce() -> R) -> R {
         let saved = std::mem::take(&mut self.write().context.region);
         let _guard =
             super::Restore { graph: self, restore: |cx, saved| cx.region = saved, saved: Some(saved) };

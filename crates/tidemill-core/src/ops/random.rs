@@ -193,14 +193,19 @@ impl Graph {
     /// When `dtype` is not a float: integers need [bounds](Graph::random_uniform_with).
     #[track_caller]
     pub fn random_uniform(&self, dtype: DType, shape: impl Into<ShapeArg>) -> Tensor {
-        let (seed, seed2) = self.seeds(None);
-        or_panic(self.drawn("random_uniform", dtype, shape.into(), [], Origin::here(), |_, shape, []| {
+        self.unit_uniform(dtype, shape.into(), None)
+    }
+
+    #[track_caller]
+    fn unit_uniform(&self, dtype: DType, shape: ShapeArg, seed: Option<i64>) -> Tensor {
+        let (seed, seed2) = self.seeds(seed);
+        or_panic(self.drawn("random_uniform", dtype, shape, [], Origin::here(), |_, shape, []| {
             self.op(RandomUniform { seed, seed2, dtype }).input(shape).try_build()
         }))
     }
 
-    /// Numbers uniform between two bounds, anew in each run: floats, or integers `i32` or `i64`. TensorFlow:
-    /// `tf.random_uniform`.
+    /// Numbers uniform between two bounds, anew in each run: floats, or integers `i32` or `i64`. Between the Rust integers 0 and 1, floats are what
+    /// [`random_uniform`](Graph::random_uniform) draws. TensorFlow: `tf.random_uniform`.
     ///
     /// ```
     /// use tidemill_core::{DType, Graph, ops::Uniform};
@@ -220,6 +225,11 @@ impl Graph {
         bounds: impl Into<Uniform>,
     ) -> Tensor {
         let Uniform { min, max, seed } = bounds.into();
+        let is =
+            |bound: &Resolved, number| matches!(bound, Resolved::Value(v) if *v == Value::scalar(number));
+        if dtype.is_float() && is(&min, 0i32) && is(&max, 1i32) {
+            return self.unit_uniform(dtype, shape.into(), seed);
+        }
         let (seed, seed2) = self.seeds(seed);
         let bounds = [("min", min), ("max", max)];
         or_panic(self.drawn(

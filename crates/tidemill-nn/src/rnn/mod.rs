@@ -22,7 +22,10 @@ mod state;
 mod static_rnn;
 
 pub use bidirectional::BidirectionalRnn;
-pub use cells::{BasicLSTMCell, BasicRNNCell, GRUCell, LSTMCell, Layer, RnnCell};
+pub use cells::{
+    BasicLSTMCell, BasicRNNCell, Cells, DropoutWrapper, GRUCell, LSTMCell, Layer, LayerNormBasicLSTMCell,
+    MultiRNNCell, OutputProjectionWrapper, ResidualWrapper, RnnCell,
+};
 pub use dynamic_rnn::{DynamicRnn, dynamic_rnn};
 pub use raw_rnn::{RawOutput, RawStep, raw_rnn};
 pub use state::{BatchSize, LSTMStateTuple, RnnState};

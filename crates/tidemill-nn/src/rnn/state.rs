@@ -11,6 +11,11 @@ pub trait RnnState: Nest {
     /// Zeros for `batch` sequences.
     #[track_caller]
     fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self;
+
+    /// Whether [`DropoutWrapper`](super::DropoutWrapper) may drop elements of each tensor: of all but the memory `c` of an [`LSTMStateTuple`].
+    fn droppable(&self) -> Vec<bool> {
+        vec![true; self.flatten().len()]
+    }
 }
 
 impl RnnState for Tensor {
@@ -40,6 +45,10 @@ macro_rules! tuple_state {
             fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
                 ($($name::zeros(graph, batch, &size.$i, dtype),)*)
             }
+
+            fn droppable(&self) -> Vec<bool> {
+                [$(self.$i.droppable()),*].concat()
+            }
         }
     };
 }
@@ -58,6 +67,10 @@ impl<S: RnnState> RnnState for Vec<S> {
     #[track_caller]
     fn zeros(graph: &Graph, batch: BatchSize, size: &Self::Size, dtype: DType) -> Self {
         size.iter().map(|size| S::zeros(graph, batch, size, dtype)).collect()
+    }
+
+    fn droppable(&self) -> Vec<bool> {
+        self.iter().flat_map(S::droppable).collect()
     }
 }
 
@@ -88,6 +101,10 @@ impl RnnState for LSTMStateTuple {
             c: Tensor::zeros(graph, batch, &size.c, dtype),
             h: Tensor::zeros(graph, batch, &size.h, dtype),
         }
+    }
+
+    fn droppable(&self) -> Vec<bool> {
+        vec![false, true]
     }
 }
 

@@ -99,7 +99,7 @@ impl Layer {
         }
     }
 
-    /// [`call`](Layer::call) for any inputs.
+    /// [`call`](Layer::call) for any inputs. Those that are no floats say nothing about the dtype of variables.
     #[track_caller]
     pub fn enter<R>(&self, inputs: Tensor, f: impl FnOnce(&VariableScope) -> R) -> R {
         let graph = inputs.graph();
@@ -122,7 +122,8 @@ impl Layer {
             true => graph.variable_scope(&self.name).reuse(),
             false => graph.unique_variable_scope(&self.name),
         };
-        let opened = scope.dtype(dtype).enter(|_| Opened {
+        let scope = if dtype.is_float() { scope.dtype(dtype) } else { scope };
+        let opened = scope.enter(|_| Opened {
             graph: graph.id(),
             scope: Arc::new(graph.current_variable_scope()),
             name_scope: graph.current_name_scope(),
