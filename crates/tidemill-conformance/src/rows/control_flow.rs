@@ -1,6 +1,6 @@
 use tidemill_core::ErrorKind::Unimplemented;
-use tidemill_core::ops::{self, If, Loop, Param, ScanOptions};
-use tidemill_core::{DType, Tensor, TensorType};
+use tidemill_core::ops::{self, FakeParam, If, Loop, Param, ScanOptions};
+use tidemill_core::{DType, PartialShape, Tensor, TensorType};
 
 use crate::row::{Row, row, row_of, value, x};
 
@@ -52,5 +52,6 @@ pub(super) fn rows() -> Vec<Row> {
         row_of::<If>(choose, [value(true), x([3]), x([3])]),
         row_of::<If>(choose, [value(false), x([3]), x([3])]),
         row(Param { ty }, []).fails(Unimplemented),
+        row(FakeParam { dtype: DType::F64, shape: PartialShape::from([2]) }, []).expect([0.0, 0.0]),
     ]
 }

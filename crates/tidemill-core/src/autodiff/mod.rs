@@ -145,6 +145,11 @@ impl GradCx<'_> {
         self.graph
     }
 
+    /// The forward node.
+    pub(crate) fn forward(&self) -> &Node {
+        &self.node
+    }
+
     /// Forward operand `i`.
     pub fn x(&self, i: usize) -> Tensor {
         self.graph.handle(self.node.inputs[i])

@@ -214,7 +214,13 @@ impl Graph {
     /// );
     /// ```
     pub fn outside_of_bodies<R>(&self, f: impl FnOnce() -> R) -> R {
-        let saved = std::mem::take(&mut self.write().context.region);
+        self.in_region(RegionId::ROOT, f)
+    }
+
+    /// Runs `f`; what it makes belongs to `region`, which may be closed, and waits for nothing: what a gradient needs of a body is added
+    /// to it.
+    pub(crate) fn in_region<R>(&self, region: RegionId, f: impl FnOnce() -> R) -> R {
+        let saved = std::mem::replace(&mut self.write().context.region, region);
         let _guard =
             super::Restore { graph: self, restore: |cx, saved| cx.region = saved, saved: Some(saved) };
         self.clear_control_dependencies().enter(f)
@@ -222,15 +228,25 @@ impl Graph {
 
     /// The closed body of a built region, with its parameters in the order given.
     pub(crate) fn body(&self, built: &Built, params: Vec<NodeId>, results: Vec<Output>) -> Body {
+        self.close_region(built.region, params, results)
+    }
+
+    /// The same body with further results, which may have been added to its region since it was closed.
+    pub(crate) fn body_with_results(&self, body: &Body, more: &[Output]) -> Body {
+        let results = body.results().iter().chain(more).copied().collect();
+        self.close_region(body.region(), body.params().to_vec(), results)
+    }
+
+    fn close_region(&self, region: RegionId, params: Vec<NodeId>, results: Vec<Output>) -> Body {
         let state = self.read();
-        let first = state.region(built.region).map_or(0, |r| r.first);
+        let first = state.region(region).map_or(0, |r| r.first);
         let nodes = state.nodes[first..]
             .iter()
             .enumerate()
-            .filter(|(_, node)| node.region == built.region)
+            .filter(|(_, node)| node.region == region)
             .map(|(i, node)| (NodeId((first + i) as u32), node.clone()))
             .collect();
-        Body(Arc::new(BodyData { region: built.region, nodes, params, results }))
+        Body(Arc::new(BodyData { region, nodes, params, results }))
     }
 
     /// The region of a node.

@@ -1,10 +1,11 @@
 //! Steps whose shapes, or whose operands' values, are known only during the run.
 
 use smallvec::SmallVec;
-use tidemill_core::{AnyOp, Error, Result, TensorType, Value};
+use tidemill_core::ops::{AddN, AddV2, Identity, ZerosLike};
+use tidemill_core::{AnyOp, Error, PartialShape, Result, TensorType, Value};
 
 use super::evaluate::evaluate_in;
-use super::{Frame, RunCx, shape_now};
+use super::{Frame, Item, RunCx};
 use crate::plan::{Place, Plan, PlanStep};
 use crate::variables::Guard;
 
@@ -30,10 +31,11 @@ pub(super) fn step(
             inputs.push(Value::zeros(ty.dtype, [0])?);
             continue;
         }
-        let slot = *slot as usize;
-        let shape = shape_now(plan, frame, slot, ty)
-            .ok_or_else(|| Error::internal("an operand's shape is not known even now"))?;
-        let value = frame.value(plan, slot, &shape)?;
+        let value = match operand(plan, frame, *slot as usize, ty)? {
+            Item::Value(value) => value,
+            turns @ Item::Turns(_) if !each_for_itself(op) => turns.value()?.clone(),
+            Item::Turns(_) => return over_turns(plan, step, op, frame, cx),
+        };
         types.push(TensorType::new(value.dtype(), value.shape()));
         inputs.push(value);
     }
@@ -45,45 +47,82 @@ pub(super) fn step(
             .map_err(|e| super::name_variable(e, plan, missing.map(|i| writes[i])))?;
     for ((slot, value), ty) in step.outputs().iter().zip(outputs).zip(declared) {
         if !ty.is_ref {
-            store(plan, *slot as usize, value, ty, frame)?;
+            store(plan, *slot as usize, Item::Value(value), ty, frame)?;
         }
     }
     Ok(())
 }
 
-/// Copies the operand to the output.
-pub(super) fn copy(plan: &Plan, step: &PlanStep, frame: &mut Frame) -> Result<()> {
-    let from = step.inputs()[0] as usize;
-    let shape = shape_now(plan, frame, from, &step.types[0])
-        .ok_or_else(|| Error::internal("a copied value's shape is not known even now"))?;
-    let value = frame.value(plan, from, &shape)?;
-    store(plan, step.outputs()[0] as usize, value, &step.types[1], frame)
+/// What operand `slot` of a step is now.
+pub(super) fn operand(plan: &Plan, frame: &Frame, slot: usize, ty: &TensorType) -> Result<Item> {
+    frame.item(plan, slot, ty.shape.as_known())
 }
 
-pub(super) fn store(
-    plan: &Plan,
-    slot: usize,
-    value: Value,
-    ty: &TensorType,
-    frame: &mut Frame,
-) -> Result<()> {
-    if !crate::plan::fits(&value, ty) {
+/// Whether `op` computes each element of its one output from the same element of its operands: then what loops keep of their turns may
+/// go through it turn by turn. These are the ops that add gradients up.
+fn each_for_itself(op: &dyn AnyOp) -> bool {
+    op.is::<AddN>() || op.is::<AddV2>() || op.is::<Identity>() || op.is::<ZerosLike>()
+}
+
+/// Runs an op on each turn of its operands.
+fn over_turns(plan: &Plan, step: &PlanStep, op: &dyn AnyOp, frame: &mut Frame, cx: &RunCx) -> Result<()> {
+    let types = step.types.iter();
+    let inputs = step.inputs().iter().zip(types).map(|(s, ty)| operand(plan, frame, *s as usize, ty));
+    let inputs: Vec<Item> = inputs.collect::<Result<_>>()?;
+    let result = turn_by_turn(step, op, &inputs, cx)?;
+    store(plan, step.outputs()[0] as usize, result, &step.types[step.num_inputs], frame)
+}
+
+fn turn_by_turn(step: &PlanStep, op: &dyn AnyOp, inputs: &[Item], cx: &RunCx) -> Result<Item> {
+    let dtype = step.types[step.num_inputs].dtype;
+    if inputs.iter().all(|i| matches!(i, Item::Value(_))) {
+        let inputs: Vec<Value> = inputs.iter().map(|i| i.value().cloned()).collect::<Result<_>>()?;
+        let types: Vec<TensorType> = inputs.iter().map(|v| TensorType::new(v.dtype(), v.shape())).collect();
+        let declared = [TensorType::new(dtype, PartialShape::unknown())];
+        let node = step.source.node;
+        let made = evaluate_in(cx.kernels, cx.states, op, node, &inputs, &types, &declared, &mut [])?;
+        return made
+            .into_iter()
+            .next()
+            .map(Item::Value)
+            .ok_or_else(|| Error::internal("an op gives nothing"));
+    }
+    let turns = inputs.iter().filter_map(Item::len).max().unwrap_or(0);
+    if inputs.iter().any(|i| i.len() != Some(turns)) {
+        return Err(Error::internal("operands come from loops of different numbers of turns"));
+    }
+    let turn = |t| {
+        let inputs: Vec<Item> = inputs.iter().map(|i| i.slice(t)).collect::<Result<_>>()?;
+        turn_by_turn(step, op, &inputs, cx)
+    };
+    Item::stack((0..turns).map(turn).collect::<Result<_>>()?, dtype, &PartialShape::unknown())
+}
+
+/// Copies the operand to the output.
+pub(super) fn copy(plan: &Plan, step: &PlanStep, frame: &mut Frame) -> Result<()> {
+    let item = operand(plan, frame, step.inputs()[0] as usize, &step.types[0])?;
+    store(plan, step.outputs()[0] as usize, item, &step.types[1], frame)
+}
+
+/// Puts an item into the slot of an output.
+pub(super) fn store(plan: &Plan, slot: usize, item: Item, ty: &TensorType, frame: &mut Frame) -> Result<()> {
+    if let Item::Value(value) = &item
+        && !crate::plan::fits(value, ty)
+    {
         return Err(Error::invalid(format!(
             "the result is a {}{}, where {ty} was promised",
             value.dtype(),
             value.shape()
         )));
     }
-    match plan.slots[slot].place {
-        Place::Dynamic => frame.set_dynamic(slot, value),
-        _ => {
-            let buffer = frame.table[slot];
-            let bytes = value.bytes();
-            // SAFETY: the slot is in the arena, has `buffer.bytes` bytes, and holds nothing live; `value` lies elsewhere.
-            unsafe {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.ptr, bytes.len().min(buffer.bytes))
-            }
-        }
+    if let Place::Dynamic = plan.slots[slot].place {
+        frame.hold(slot, item);
+        return Ok(());
+    }
+    let (buffer, bytes) = (frame.table[slot], item.value()?.bytes());
+    // SAFETY: the slot is in the arena, has `buffer.bytes` bytes, and holds nothing live; the value lies elsewhere.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.ptr, bytes.len().min(buffer.bytes));
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use aligned_vec::{AVec, ConstAlign};
 use smallvec::SmallVec;
-use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
+use tidemill_core::{DType, Error, ErrorKind, Result, Shape, Value};
 
+use super::Item;
 use crate::kernels::args::RawBuf;
 use crate::plan::{Place, Plan, PlanFetch};
 
@@ -14,10 +15,10 @@ pub(crate) struct Frame {
     /// Kept for its memory; reached through `table`.
     _arena: AVec<u8, ConstAlign<64>>,
     pub(crate) table: Vec<RawBuf>,
-    /// The values of dynamic slots.
-    values: Vec<Option<Value>>,
-    /// What is fed, where that is given as values.
-    feeds: SmallVec<[Value; 4]>,
+    /// What is in dynamic slots.
+    items: Vec<Option<Item>>,
+    /// What is fed, where that is not given as buffers.
+    feeds: SmallVec<[Item; 4]>,
 }
 
 // SAFETY: the pointers in `table` lead into the frame's own arena and values, into the plan's constants, and, while a run lasts,
@@ -49,19 +50,17 @@ impl Frame {
                 RawBuf { ptr, bytes, dtype: slot.ty.dtype }
             })
             .collect();
-        Ok(Frame { _arena: arena, table, values: vec![None; plan.slots.len()], feeds: SmallVec::new() })
+        Ok(Frame { _arena: arena, table, items: vec![None; plan.slots.len()], feeds: SmallVec::new() })
     }
 
     /// Points the feeds' slots at the feeds.
-    pub(crate) fn bind_feeds(&mut self, plan: &Plan, feeds: &[Value]) {
+    pub(crate) fn bind_feeds(&mut self, plan: &Plan, feeds: SmallVec<[Item; 4]>) {
         for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
             if let Place::Feed(i) = slot.place {
-                let value = &feeds[i];
-                let ptr = value.bytes().as_ptr().cast_mut();
-                *buffer = RawBuf { ptr, bytes: value.num_bytes(), dtype: value.dtype() };
+                *buffer = buffer_of(&feeds[i], slot.ty.dtype);
             }
         }
-        self.feeds = SmallVec::from(feeds);
+        self.feeds = feeds;
     }
 
     /// Points the feeds' slots at buffers.
@@ -76,27 +75,25 @@ impl Frame {
         }
     }
 
-    pub(crate) fn feed(&self, i: usize) -> Option<&Value> {
-        self.feeds.get(i)
+    /// What a feed or a dynamic slot holds.
+    pub(crate) fn held(&self, plan: &Plan, slot: usize) -> Option<&Item> {
+        match plan.slots[slot].place {
+            Place::Feed(i) => self.feeds.get(i),
+            Place::Dynamic => self.items[slot].as_ref(),
+            _ => None,
+        }
     }
 
-    pub(crate) fn dynamic(&self, slot: usize) -> Option<&Value> {
-        self.values[slot].as_ref()
-    }
-
-    pub(crate) fn set_dynamic(&mut self, slot: usize, value: Value) {
-        let ptr = value.bytes().as_ptr().cast_mut();
-        self.table[slot] = RawBuf { ptr, bytes: value.num_bytes(), dtype: value.dtype() };
-        self.values[slot] = Some(value);
+    pub(crate) fn hold(&mut self, slot: usize, item: Item) {
+        self.table[slot] = buffer_of(&item, self.table[slot].dtype);
+        self.items[slot] = Some(item);
     }
 
     /// The value in a slot, shared where it is one already and copied out of the arena or a variable where not.
     pub(crate) fn value(&self, plan: &Plan, slot: usize, shape: &Shape) -> Result<Value> {
         let shared = match &plan.slots[slot].place {
             Place::Constant(value) => Some(value),
-            Place::Feed(i) => self.feeds.get(*i),
-            Place::Dynamic => self.values[slot].as_ref(),
-            _ => None,
+            _ => self.held(plan, slot).map(Item::value).transpose()?,
         };
         match shared {
             Some(value) if value.shape() == shape => Ok(value.clone()),
@@ -110,25 +107,37 @@ impl Frame {
         }
     }
 
-    pub(crate) fn fetch(&self, plan: &Plan, fetch: &PlanFetch) -> Result<Value> {
-        let slot = fetch.slot.index();
-        let made = || match plan.slots[slot].place {
-            Place::Feed(i) => self.feeds.get(i),
-            _ => self.values[slot].as_ref(),
-        };
-        let shape = fetch.shape.clone().or_else(|| made().map(|v| v.shape().clone()));
-        let shape = shape.ok_or_else(|| Error::internal("a fetched value was never computed"))?;
-        self.value(plan, slot, &shape)
+    /// What is in a slot, as a value of this shape if that is known.
+    pub(crate) fn item(&self, plan: &Plan, slot: usize, shape: Option<Shape>) -> Result<Item> {
+        match (shape, self.held(plan, slot)) {
+            (Some(shape), _) => self.value(plan, slot, &shape).map(Item::Value),
+            (None, Some(item)) => Ok(item.clone()),
+            (None, None) => Err(Error::internal("a value is asked for that was never computed")),
+        }
+    }
+
+    pub(crate) fn fetch(&self, plan: &Plan, fetch: &PlanFetch) -> Result<Item> {
+        self.item(plan, fetch.slot.index(), fetch.shape.clone())
     }
 
     /// Lets go of what a run made outside the arena.
     pub(crate) fn release(&mut self, plan: &Plan) {
         self.feeds.clear();
-        for ((value, slot), buffer) in self.values.iter_mut().zip(&plan.slots).zip(&mut self.table) {
-            if value.take().is_some() || matches!(slot.place, Place::Feed(_) | Place::Variable(_)) {
+        for ((item, slot), buffer) in self.items.iter_mut().zip(&plan.slots).zip(&mut self.table) {
+            if item.take().is_some() || matches!(slot.place, Place::Feed(_) | Place::Variable(_)) {
                 *buffer = RawBuf { dtype: slot.ty.dtype, ..RawBuf::EMPTY };
             }
         }
+    }
+}
+
+/// Where an item's bytes are: nowhere, if it is no one value.
+fn buffer_of(item: &Item, dtype: DType) -> RawBuf {
+    match item {
+        Item::Value(v) => {
+            RawBuf { ptr: v.bytes().as_ptr().cast_mut(), bytes: v.num_bytes(), dtype: v.dtype() }
+        }
+        Item::Turns(_) => RawBuf { dtype, ..RawBuf::EMPTY },
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! A loop whose types are all known passes *buffers*: a carry has two, so that a turn reads one while its results go to the other;
 //! slices of the xs are read where they lie, and ys are written where they belong. A loop whose shapes change from turn to turn passes
-//! values.
+//! items.
 
 use aligned_vec::{AVec, ConstAlign};
 use smallvec::SmallVec;
 use tidemill_core::{Error, Result, Shape, Value};
 
-use super::dynamic::store;
-use super::{Frame, RunCx, run_steps, shape_now};
+use super::dynamic::{self, store};
+use super::{Frame, Item, RunCx, run_steps};
 use crate::kernels::args::RawBuf;
 use crate::plan::{LoopStep, Place, Plan, PlanStep, SubPlan};
 
@@ -23,16 +23,16 @@ pub(super) fn run_if(
     frame: &mut Frame,
     cx: &RunCx,
 ) -> Result<()> {
-    let taken = operand(plan, step, frame, 0)?.to_scalar::<bool>()?;
+    let taken = operand(plan, step, frame, 0)?.value()?.to_scalar::<bool>()?;
     let (then, orelse) = (&branches[0], &branches[1]);
     let (branch, first) = if taken { (then, 1) } else { (orelse, 1 + then.plan.num_feeds) };
-    let feeds: Vec<Value> = (first..first + branch.plan.num_feeds)
+    let feeds = (first..first + branch.plan.num_feeds)
         .map(|i| operand(plan, step, frame, i))
         .collect::<Result<_>>()?;
-    let results = branch.run_values(&feeds, cx)?;
+    let results = branch.run_items(feeds, cx)?;
     let declared = &step.types[step.num_inputs..];
-    for ((slot, value), ty) in step.outputs().iter().zip(results).zip(declared) {
-        store(plan, *slot as usize, value, ty, frame)?;
+    for ((slot, item), ty) in step.outputs().iter().zip(results).zip(declared) {
+        store(plan, *slot as usize, item, ty, frame)?;
     }
     Ok(())
 }
@@ -48,32 +48,30 @@ pub(super) fn run_loop(
     if inner.is_static {
         with_buffers(plan, step, inner, limit, frame, cx)
     } else {
-        with_values(plan, step, inner, limit, frame, cx)
+        with_items(plan, step, inner, limit, frame, cx)
     }
 }
 
-/// The value of operand `i`.
-fn operand(plan: &Plan, step: &PlanStep, frame: &Frame, i: usize) -> Result<Value> {
-    let slot = step.inputs()[i] as usize;
-    let shape = shape_now(plan, frame, slot, &step.types[i])
-        .ok_or_else(|| Error::internal("an operand's shape is not known even now"))?;
-    frame.value(plan, slot, &shape)
+/// What operand `i` is now.
+fn operand(plan: &Plan, step: &PlanStep, frame: &Frame, i: usize) -> Result<Item> {
+    dynamic::operand(plan, frame, step.inputs()[i] as usize, &step.types[i])
 }
 
 /// How many turns there may be: the trip count, or the number of slices; `None` when only the condition ends the loop.
 fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Result<Option<usize>> {
     let trip = match inner.trip {
         true => {
-            let count = operand(plan, step, frame, 0)?.cast(tidemill_core::DType::I64).to_scalar::<i64>()?;
+            let count = operand(plan, step, frame, 0)?;
+            let count = count.value()?.cast(tidemill_core::DType::I64).to_scalar::<i64>()?;
             Some(usize::try_from(count).unwrap_or(0))
         }
         false => None,
     };
     let mut limit = trip;
     for i in inner.layout.xs..inner.layout.cond_captures {
-        let slot = step.inputs()[i] as usize;
-        let shape = shape_now(plan, frame, slot, &step.types[i]);
-        let slices = shape.as_ref().and_then(|s| s.first().copied());
+        let known = step.types[i].shape.as_known().map(|shape| shape.first().copied());
+        let held = || frame.held(plan, step.inputs()[i] as usize).and_then(Item::len);
+        let slices = known.unwrap_or_else(held);
         let slices = slices.ok_or_else(|| Error::invalid("a scalar cannot be taken apart along axis 0"))?;
         match limit {
             Some(n) if n != slices => {
@@ -89,7 +87,7 @@ fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Resul
 
 impl SubPlan {
     /// Runs the plan on values.
-    fn run_values(&self, feeds: &[Value], cx: &RunCx) -> Result<SmallVec<[Value; 4]>> {
+    fn run_items(&self, feeds: SmallVec<[Item; 4]>, cx: &RunCx) -> Result<SmallVec<[Item; 4]>> {
         let mut frame = self.frames.take(&self.plan)?;
         frame.bind_feeds(&self.plan, feeds);
         let outcome = run_steps(&self.plan, &mut 0, &mut frame, &mut [], cx);
@@ -212,6 +210,12 @@ fn with_buffers(
         check_feeds(&cond.plan, &cond_feeds, 0..0)?;
     }
     let slices: SmallVec<[RawBuf; 8]> = (layout.xs..layout.cond_captures).map(|i| input(outer, i)).collect();
+    let whole = |(slice, bytes): (&RawBuf, &usize)| slice.bytes == limit.unwrap_or(0).saturating_mul(*bytes);
+    if !slices.iter().zip(slice_sizes).all(whole) {
+        return Err(Error::invalid(
+            "an input to the loop is not made of slices of the size that its body takes",
+        ));
+    }
     let mut turn = 0;
     while limit.is_none_or(|n| turn < n) {
         cx.check_stop()?;
@@ -230,7 +234,7 @@ fn with_buffers(
             _ => turn,
         };
         for (x, (slice, bytes)) in slices.iter().zip(slice_sizes).enumerate() {
-            // SAFETY: `turns` checked that every input has as many slices as there are turns.
+            // SAFETY: checked above to have as many slices as there may be turns.
             let ptr = unsafe { slice.ptr.add(at * bytes) };
             feeds[carries + x] = RawBuf { ptr, bytes: *bytes, ..*slice };
         }
@@ -281,7 +285,7 @@ fn with_buffers(
         if inner.reverse {
             reverse_slices(&mut bytes, result_sizes[carries + y]);
         }
-        let value = Value::from_bytes(ty.dtype, shape, &bytes)?;
+        let value = Item::Value(Value::from_bytes(ty.dtype, shape, &bytes)?);
         store(plan, step.outputs()[carries + y] as usize, value, &declared[carries + y], outer)?;
     }
     count(plan, step, turn, outer)
@@ -313,7 +317,7 @@ fn give(plan: &Plan, step: &PlanStep, i: usize, bytes: &[u8], shape: Shape, fram
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), frame.table[slot].ptr, bytes.len()) };
             Ok(())
         }
-        _ => store(plan, slot, Value::from_bytes(ty.dtype, shape, bytes)?, ty, frame),
+        _ => store(plan, slot, Item::Value(Value::from_bytes(ty.dtype, shape, bytes)?), ty, frame),
     }
 }
 
@@ -331,7 +335,7 @@ fn reverse_slices(bytes: &mut Vec<u8>, size: usize) {
     }
 }
 
-fn with_values(
+fn with_items(
     plan: &Plan,
     step: &PlanStep,
     inner: &LoopStep,
@@ -341,20 +345,20 @@ fn with_values(
 ) -> Result<()> {
     let layout = inner.layout;
     let count_carries = layout.xs - layout.carries;
-    let all = |range: std::ops::Range<usize>| -> Result<Vec<Value>> {
+    let all = |range: std::ops::Range<usize>| -> Result<SmallVec<[Item; 4]>> {
         range.map(|i| operand(plan, step, outer, i)).collect()
     };
     let mut carries = all(layout.carries..layout.xs)?;
     let xs = all(layout.xs..layout.cond_captures)?;
     let cond_captures = all(layout.cond_captures..layout.body_captures)?;
     let captures = all(layout.body_captures..layout.end)?;
-    let mut ys: Vec<Vec<Value>> = vec![vec![]; layout.ys];
+    let mut ys: Vec<Vec<Item>> = vec![vec![]; layout.ys];
     let mut turn = 0;
     while limit.is_none_or(|n| turn < n) {
         cx.check_stop()?;
         if let Some(cond) = &inner.cond {
-            let feeds: Vec<Value> = carries.iter().chain(&cond_captures).cloned().collect();
-            if !cond.run_values(&feeds, cx)?[0].to_scalar::<bool>()? {
+            let feeds = carries.iter().chain(&cond_captures).cloned().collect();
+            if !cond.run_items(feeds, cx)?[0].value()?.to_scalar::<bool>()? {
                 break;
             }
         }
@@ -364,53 +368,26 @@ fn with_values(
         };
         let mut feeds = std::mem::take(&mut carries);
         for x in &xs {
-            feeds.push(slice(x, at)?);
+            feeds.push(x.slice(at)?);
         }
         feeds.extend(captures.iter().cloned());
-        let mut results = inner.body.run_values(&feeds, cx)?.into_iter();
+        let mut results = inner.body.run_items(feeds, cx)?.into_iter();
         carries = results.by_ref().take(count_carries).collect();
         ys.iter_mut().zip(results).for_each(|(stack, y)| stack.push(y));
         turn += 1;
     }
     let declared = &step.types[step.num_inputs..];
-    for (i, value) in carries.into_iter().enumerate() {
-        store(plan, step.outputs()[i] as usize, value, &declared[i], outer)?;
+    for (i, item) in carries.into_iter().enumerate() {
+        store(plan, step.outputs()[i] as usize, item, &declared[i], outer)?;
     }
-    for (y, mut slices) in ys.into_iter().enumerate() {
+    for (y, mut turns) in ys.into_iter().enumerate() {
         if inner.reverse {
-            slices.reverse();
+            turns.reverse();
         }
         let i = count_carries + y;
-        let value = stack(&slices, &inner.results[i])?;
-        store(plan, step.outputs()[i] as usize, value, &declared[i], outer)?;
+        let ty = &inner.results[i];
+        let stacked = Item::stack(turns, ty.dtype, &ty.shape)?;
+        store(plan, step.outputs()[i] as usize, stacked, &declared[i], outer)?;
     }
     count(plan, step, turn, outer)
-}
-
-/// Slice `at` along axis 0.
-fn slice(value: &Value, at: usize) -> Result<Value> {
-    let rest: Shape = value.shape().iter().skip(1).copied().collect();
-    let bytes = rest.num_bytes(value.dtype()).unwrap_or(0);
-    Ok(Value::from_bytes(value.dtype(), rest, &value.bytes()[at * bytes..(at + 1) * bytes])?)
-}
-
-/// The slices along a new axis 0; they must be of one shape.
-fn stack(slices: &[Value], ty: &tidemill_core::TensorType) -> Result<Value> {
-    let element = match slices.first() {
-        Some(first) => first.shape().clone(),
-        // No turn has told; unknown dimensions of nothing are nothing.
-        None => match ty.shape.dims() {
-            Some(dims) => dims.iter().map(|d| d.unwrap_or(0)).collect(),
-            None => Shape::scalar(),
-        },
-    };
-    if let Some(other) = slices.iter().find(|v| *v.shape() != element) {
-        return Err(Error::invalid(format!(
-            "a loop stacks results of one shape, but one turn gives {element} and another {}",
-            other.shape()
-        )));
-    }
-    let bytes: Vec<u8> = slices.iter().flat_map(|v| v.bytes().iter().copied()).collect();
-    let shape: Shape = [slices.len()].into_iter().chain(element.iter().copied()).collect();
-    Ok(Value::from_bytes(ty.dtype, shape, &bytes)?)
 }

@@ -3,6 +3,7 @@
 mod dynamic;
 mod evaluate;
 mod frame;
+mod item;
 mod loops;
 mod trace;
 
@@ -11,10 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
+use tidemill_core::{Error, ErrorKind, Result, Value};
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use frame::{Frame, FramePool};
+pub(crate) use item::Item;
 pub use trace::Trace;
 
 use crate::kernels::args::{Args, RawBuf};
@@ -40,7 +42,7 @@ pub(crate) fn run(
     variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<SmallVec<[Value; 4]>> {
-    frame.bind_feeds(plan, feeds);
+    frame.bind_feeds(plan, feeds.iter().cloned().map(Item::Value).collect());
     let mut at = 0;
     // The frame is reset by the next run and variables are only replaced whole or updated in place by kernels that check first,
     // so a panic leaves nothing broken behind.
@@ -57,7 +59,7 @@ pub(crate) fn run(
         }
     }
     cx.check_stop()?;
-    plan.fetches.iter().map(|fetch| frame.fetch(plan, fetch)).collect()
+    plan.fetches.iter().map(|fetch| Ok(frame.fetch(plan, fetch)?.value()?.clone())).collect()
 }
 
 /// Runs the steps of a plan whose frame is bound; `at` says which one is running.
@@ -146,7 +148,7 @@ fn read(plan: &Plan, step: &PlanStep, v: usize, frame: &mut Frame, variables: &[
         )));
     }
     match plan.slots[slot].place {
-        Place::Dynamic => frame.set_dynamic(slot, value.clone()),
+        Place::Dynamic => frame.hold(slot, Item::Value(value.clone())),
         _ => {
             frame.table[slot] = RawBuf {
                 ptr: value.bytes().as_ptr().cast_mut(),
@@ -181,14 +183,4 @@ fn contents<'g>(
     }
     found.sort_unstable_by_key(|(at, _)| *at);
     Ok(found.into_iter().map(|(_, content)| content).collect())
-}
-
-/// The shape of what is in a slot now.
-fn shape_now(plan: &Plan, frame: &Frame, slot: usize, declared: &tidemill_core::TensorType) -> Option<Shape> {
-    // What is declared goes first: the slot may be shared with a value of another shape.
-    declared.shape.as_known().or_else(|| match plan.slots[slot].place {
-        Place::Dynamic => frame.dynamic(slot).map(|v| v.shape().clone()),
-        Place::Feed(i) => frame.feed(i).map(|v| v.shape().clone()),
-        _ => None,
-    })
 }

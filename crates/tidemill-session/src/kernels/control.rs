@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tidemill_core::ops::{Assert, Identity, IdentityN, NoOp, Print, StopGradient};
+use tidemill_core::ops::{Assert, FakeParam, Identity, IdentityN, NoOp, Print, StopGradient};
 use tidemill_core::{DType, Error, Result, Shape, Value};
 
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -21,6 +21,7 @@ pub(super) fn register(table: &mut KernelTable) {
             Ok(())
         })
     });
+    table.compiled::<FakeParam>(fake_param);
     table.compiled::<Assert>(assert);
     table.compiled::<Print>(print);
 }
@@ -31,6 +32,19 @@ pub(super) fn copy(args: &mut Args, from: usize, to: usize) {
     let (target, bytes) = args.output_raw(to);
     // SAFETY: both are live and as long as their equal types say, and do not overlap in a step that is not in place.
     unsafe { std::ptr::copy_nonoverlapping(source.as_ptr(), target, bytes.min(source.len())) }
+}
+
+/// Zeros; none along dimensions that nobody knows.
+fn fake_param(op: &FakeParam, _: &CompileCx) -> Result<Compiled> {
+    if op.shape.is_fully_known() {
+        return Compiled::step(|args| {
+            args.output_bytes(0).fill(0);
+            Ok(())
+        });
+    }
+    let shape: Shape = op.shape.dims().unwrap_or(&[]).iter().map(|d| d.unwrap_or(0)).collect();
+    let zeros = Value::zeros(op.dtype, shape)?;
+    Ok(Compiled::Values(Box::new(move |_| Ok(vec![zeros.clone()]))))
 }
 
 fn operands(cx: &CompileCx, from: usize) -> Vec<(usize, DType, Shape)> {

@@ -3,6 +3,9 @@
 //! The type of a carry must hold in every turn: it starts as the operand's and is widened until the body gives nothing that it does not
 //! cover. A capture that is a constant outside is a constant inside.
 
+use std::sync::Arc;
+
+use tidemill_core::ops::FakeParam;
 use tidemill_core::{DType, InferCx, PartialShape, Result, TensorType, Value};
 
 use super::{PassCx, ProgramValues, specialise};
@@ -130,12 +133,27 @@ fn of_if(program: &Program, id: InstId, inner: &mut IfInst, cx: &PassCx) -> Resu
     let (then, orelse) = operands[1..].split_at(inner.op.then.params().len());
     Known::of(program, then).put(&mut inner.then, cx)?;
     Known::of(program, orelse).put(&mut inner.orelse, cx)?;
+    for i in 0..inner.then.fetches.len() {
+        stand_for(&mut inner.then, &inner.orelse, i);
+        stand_for(&mut inner.orelse, &inner.then, i);
+    }
     let (a, b) = (&inner.then, &inner.orelse);
     Ok(a.fetches
         .iter()
         .zip(&b.fetches)
         .map(|(x, y)| TensorType::new(a.ty(*x).dtype, common(&a.ty(*x).shape, &b.ty(*y).shape)))
         .collect())
+}
+
+/// If result `i` of a branch only stands for that of the other one, gives it the type that it stands for.
+fn stand_for(branch: &mut Program, other: &Program, i: usize) {
+    let ty = other.ty(other.fetches[i]).clone();
+    let inst = &mut branch.insts[branch.fetches[i].inst.index()];
+    let stands = matches!(&inst.kind, Kind::Op(op) if op.is::<FakeParam>());
+    if stands && inst.outputs[0] != ty {
+        inst.kind = Kind::Op(Arc::new(FakeParam { dtype: ty.dtype, shape: ty.shape.clone() }));
+        inst.outputs[0] = ty;
+    }
 }
 
 /// What is true of both shapes.

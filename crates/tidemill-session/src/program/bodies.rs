@@ -1,16 +1,17 @@
 //! Loops and conditionals of a program, and the programs of their bodies.
 //!
-//! A body becomes a program whose feeds are the body's parameters and whose fetches are its results. Loops over one body with the same
-//! operands do the same work and differ only in what they hand out (a gradient asks for residuals): such loops become one, which
-//! hands out what any of them does.
+//! A body becomes a program whose feeds are the body's parameters and whose fetches are its results. Loops, and conditionals, over one
+//! body with the same operands do the same work and differ only in what they hand out (a gradient asks for residuals): they become one,
+//! which hands out what any of them does.
 
 use std::fmt;
 
 use rustc_hash::FxHashMap;
-use tidemill_core::ops::{If, Loop};
-use tidemill_core::{Body, Node, Output, RegionId, Result, TensorType};
+use smallvec::SmallVec;
+use tidemill_core::ops::{FakeParam, If, Loop};
+use tidemill_core::{Body, Node, Output, PartialShape, RegionId, Result, TensorType};
 
-use super::Program;
+use super::{Kind, Program};
 use std::sync::Arc;
 
 /// A loop in a program.
@@ -36,7 +37,7 @@ pub struct IfInst {
 }
 
 impl LoopInst {
-    pub(super) fn build(nodes: &[Arc<Node>], op: &Loop) -> Result<LoopInst> {
+    fn build(nodes: &[Arc<Node>], op: &Loop) -> Result<LoopInst> {
         let cond = op.cond.as_ref().map(|body| body_program(nodes, body)).transpose()?;
         Ok(LoopInst { op: op.clone(), cond, body: body_program(nodes, &op.body)? })
     }
@@ -48,7 +49,7 @@ impl LoopInst {
 }
 
 impl IfInst {
-    pub(super) fn build(nodes: &[Arc<Node>], op: &If) -> Result<IfInst> {
+    fn build(nodes: &[Arc<Node>], op: &If) -> Result<IfInst> {
         Ok(IfInst {
             op: op.clone(),
             then: body_program(nodes, &op.then)?,
@@ -67,60 +68,106 @@ fn body_program(nodes: &[Arc<Node>], body: &Body) -> Result<Program> {
     Program::build_from(nodes, body.results(), &[], &feeds)
 }
 
-/// What tells which loops do the same work: the body, the direction, and the operands.
+/// What tells which loops, and which conditionals, do the same work: the body, the direction, and the operands.
 type Key = (RegionId, bool, Vec<Output>);
 
-/// The loops that a run needs, those that do the same work put together.
+/// One result: what gives it in the body, or in each of the two branches.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    from: [Output; 2],
+    /// `from`, without what only stands for a result of the other branch.
+    real: [Option<Output>; 2],
+}
+
+/// A loop's ys, or a conditional's results, and what tells that others do the same work.
+pub(super) struct Work {
+    pub(super) key: Key,
+    pub(super) results: Vec<Given>,
+}
+
+impl Work {
+    /// `None` for other nodes.
+    pub(super) fn of(nodes: &[Arc<Node>], node: &Node) -> Option<Work> {
+        let inputs = node.inputs.to_vec();
+        if let Some(op) = node.op.downcast::<Loop>() {
+            let ys = op.body.results()[op.carries..].iter();
+            let results = ys.map(|y| Given { from: [*y; 2], real: [Some(*y); 2] }).collect();
+            return Some(Work { key: (op.body.region(), op.reverse, inputs), results });
+        }
+        let op = node.op.downcast::<If>()?;
+        let real = |o: Output| (!nodes[o.node.index()].op.is::<FakeParam>()).then_some(o);
+        let pairs = op.then.results().iter().zip(op.orelse.results());
+        let results = pairs.map(|(a, b)| Given { from: [*a, *b], real: [real(*a), real(*b)] }).collect();
+        Some(Work { key: (op.then.region(), false, inputs), results })
+    }
+
+    /// Where its results stand among `all`.
+    pub(super) fn places(&self, all: &[Given]) -> impl Iterator<Item = usize> {
+        self.results.iter().map(|r| all.iter().position(|g| g.real == r.real).unwrap_or(0))
+    }
+}
+
+/// The loops and conditionals that a run needs, those that do the same work put together.
 #[derive(Default)]
 pub(super) struct Merged {
-    groups: FxHashMap<Key, Vec<Output>>,
+    groups: FxHashMap<Key, Vec<Given>>,
 }
 
 impl Merged {
-    pub(super) fn of<'a>(needed: impl Iterator<Item = &'a Arc<Node>>) -> Merged {
+    pub(super) fn of<'a>(nodes: &[Arc<Node>], needed: impl Iterator<Item = &'a Arc<Node>>) -> Merged {
         let mut merged = Merged::default();
-        for node in needed {
-            if let Some(op) = node.op.downcast::<Loop>() {
-                let ys = merged.groups.entry(key(op, node)).or_default();
-                for y in &op.body.results()[op.carries..] {
-                    if !ys.contains(y) {
-                        ys.push(*y);
-                    }
+        for work in needed.filter_map(|node| Work::of(nodes, node)) {
+            let all = merged.groups.entry(work.key).or_default();
+            for result in work.results {
+                if !all.iter().any(|g| g.real == result.real) {
+                    all.push(result);
                 }
             }
         }
         merged
     }
 
-    /// The loop that stands for `op`, and which of its results are those of `op`.
-    pub(super) fn stand_in(&self, op: &Loop, node: &Node) -> (Loop, Vec<u32>) {
-        let own = &op.body.results()[op.carries..];
-        let all = self.groups.get(&key(op, node)).map_or(own, Vec::as_slice);
-        let more: Vec<Output> = all.iter().filter(|y| !own.contains(y)).copied().collect();
-        // The first loop of a group fixes the order: its own ys, then the others'.
-        let merged = Loop { body: op.body.with_results(&more), ..op.clone() };
-        let order: Vec<Output> = merged.body.results()[op.carries..].to_vec();
-        (merged, self.places(op, &order))
-    }
-
-    /// Where the results of `op` stand among those of a loop with the ys `order`.
-    pub(super) fn places(&self, op: &Loop, order: &[Output]) -> Vec<u32> {
-        let ys =
-            op.body.results()[op.carries..].iter().map(|y| order.iter().position(|o| o == y).unwrap_or(0));
-        let carries = 0..op.carries as u32;
-        carries
-            .chain(ys.map(|at| (op.carries + at) as u32))
-            .chain([(op.carries + order.len()) as u32])
-            .collect()
+    /// What others that do the same work give beside what `work` gives.
+    pub(super) fn more(&self, work: &Work) -> Vec<Given> {
+        let all = self.groups.get(&work.key).map_or(&[][..], Vec::as_slice);
+        all.iter().filter(|g| !work.results.iter().any(|r| r.real == g.real)).copied().collect()
     }
 }
 
-pub(super) fn key(op: &Loop, node: &Node) -> Key {
-    (op.body.region(), op.reverse, node.inputs.to_vec())
+impl Given {
+    /// The type of a further result, before it is inferred. The shape of a y that is stacked depends on the number of turns, which is not
+    /// looked at here.
+    fn ty(&self, nodes: &[Arc<Node>]) -> TensorType {
+        let from = self.from[0];
+        let dtype = nodes[from.node.index()].outputs[from.index as usize].dtype;
+        TensorType::new(dtype, PartialShape::unknown())
+    }
 }
 
-/// The inst a merged loop was built as, and the order of its ys.
-pub(super) type BuiltLoops = FxHashMap<Key, (super::InstId, Vec<Output>)>;
+/// The operation that gives what all of its kind give: its kind, and the types of the results.
+pub(super) fn build(
+    nodes: &[Arc<Node>],
+    node: &Node,
+    more: &[Given],
+) -> Result<Option<(Kind, SmallVec<[TensorType; 1]>)>> {
+    let from = |i: usize| more.iter().map(|g| g.from[i]).collect::<Vec<_>>();
+    let mut types = node.outputs.clone();
+    let further = more.iter().map(|g| g.ty(nodes));
+    if let Some(op) = node.op.downcast::<Loop>() {
+        let op = Loop { body: op.body.with_results(&from(0)), ..op.clone() };
+        let count = types.pop();
+        types.extend(further);
+        types.extend(count);
+        return Ok(Some((Kind::Loop(Box::new(LoopInst::build(nodes, &op)?)), types)));
+    }
+    let Some(op) = node.op.downcast::<If>() else { return Ok(None) };
+    let op = If { then: op.then.with_results(&from(0)), orelse: op.orelse.with_results(&from(1)) };
+    types.extend(further);
+    Ok(Some((Kind::If(Box::new(IfInst::build(nodes, &op)?)), types)))
+}
+
+/// The operation that stands for others, and what it gives.
+pub(super) type Built = FxHashMap<Key, (super::InstId, Vec<Given>)>;
 
 impl fmt::Debug for LoopInst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

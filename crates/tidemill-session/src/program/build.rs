@@ -6,12 +6,10 @@
 
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
-use tidemill_core::ops::{Const, Identity, If, Loop, PlaceholderWithDefault, VariableV2};
-use tidemill_core::{
-    DType, Error, Graph, Node, NodeId, OpRef, Output, PartialShape, RegionId, Result, TensorType,
-};
+use tidemill_core::ops::{Const, Identity, Loop, PlaceholderWithDefault, VariableV2};
+use tidemill_core::{Error, Graph, Node, NodeId, OpRef, Output, RegionId, Result, TensorType};
 
-use super::bodies::{self, BuiltLoops, IfInst, LoopInst, Merged};
+use super::bodies::{self, Built, Given, Merged, Work};
 use super::{Inst, InstId, Kind, Program, ProgramVariable, Ref};
 use std::sync::Arc;
 
@@ -52,8 +50,11 @@ impl Program {
         let needed = prune(nodes, fetches, targets, &fed);
         let mut builder = Builder {
             nodes,
-            merged: Merged::of(nodes.iter().enumerate().filter(|(i, _)| needed[*i]).map(|(_, node)| node)),
-            built_loops: BuiltLoops::default(),
+            merged: Merged::of(
+                nodes,
+                nodes.iter().enumerate().filter(|(i, _)| needed[*i]).map(|(_, node)| node),
+            ),
+            built: Built::default(),
             places: FxHashMap::default(),
             fed: &fed,
             feeds,
@@ -174,13 +175,6 @@ impl Program {
     }
 }
 
-/// The type of a further y of a loop: what its body gives, stacked over turns whose number is not looked at here.
-fn stacked_type(op: &Loop, y: Output) -> TensorType {
-    let (dtype, shape) =
-        op.body.ty(y).map_or((DType::F32, PartialShape::unknown()), |t| (t.dtype, t.shape.clone()));
-    TensorType::new(dtype, PartialShape::from([None]).concatenate(&shape))
-}
-
 /// Which nodes the run needs.
 fn prune(
     nodes: &[Arc<Node>],
@@ -213,8 +207,8 @@ fn prune(
 struct Builder<'a> {
     nodes: &'a [Arc<Node>],
     merged: Merged,
-    built_loops: BuiltLoops,
-    /// For a loop that another one stands for: where its results are among the other's.
+    built: Built,
+    /// For a loop or conditional: where its results are among those of the one that stands for it.
     places: FxHashMap<NodeId, Vec<u32>>,
     fed: &'a FxHashMap<Output, usize>,
     feeds: &'a [(Output, TensorType)],
@@ -279,23 +273,26 @@ impl Builder<'_> {
             self.node_inst[id.index()] = Some(made);
             return Ok(());
         }
-        if let Some(op) = node.op.downcast::<Loop>() {
-            let key = bodies::key(op, node);
-            if let Some((stand_in, order)) = self.built_loops.get(&key) {
-                self.places.insert(id, self.merged.places(op, order));
+        let work = Work::of(self.nodes, node);
+        if let Some(work) = &work {
+            // A loop also gives its carries, which all have in common, and the number of its turns.
+            let carries = node.op.downcast::<Loop>().map_or(0, |op| op.carries);
+            let places = |all: &[Given]| {
+                let own = (0..carries).chain(work.places(all).map(|at| carries + at));
+                own.chain([carries + all.len()]).map(|at| at as u32).collect()
+            };
+            if let Some((stand_in, all)) = self.built.get(&work.key) {
+                self.places.insert(id, places(all));
                 self.node_inst[id.index()] = Some(*stand_in);
                 return Ok(());
             }
-            let (merged, places) = self.merged.stand_in(op, node);
-            self.places.insert(id, places);
-            self.built_loops.insert(key, (InstId(0), merged.body.results()[op.carries..].to_vec()));
-            let more = &merged.body.results()[op.body.results().len()..];
-            let count = inst.outputs.pop();
-            inst.outputs.extend(more.iter().map(|y| stacked_type(&merged, *y)));
-            inst.outputs.extend(count);
-            inst.kind = Kind::Loop(Box::new(LoopInst::build(self.nodes, &merged)?));
-        } else if let Some(op) = node.op.downcast::<If>() {
-            inst.kind = Kind::If(Box::new(IfInst::build(self.nodes, op)?));
+            let more = self.merged.more(work);
+            let all: Vec<Given> = work.results.iter().chain(&more).copied().collect();
+            self.places.insert(id, places(&all));
+            self.built.insert(work.key.clone(), (InstId(self.insts.len() as u32), all));
+            if let Some((kind, outputs)) = bodies::build(self.nodes, node, &more)? {
+                (inst.kind, inst.outputs) = (kind, outputs);
+            }
         }
         let values: SmallVec<[Ref; 4]> =
             node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
@@ -321,11 +318,8 @@ impl Builder<'_> {
             inst.inputs.push(operand);
         }
         let first = inst.writes.first().copied();
-        let is_loop = matches!(inst.kind, Kind::Loop(_));
         let made = self.push(inst);
-        if let (true, Some(op)) = (is_loop, node.op.downcast::<Loop>())
-            && let Some((stand_in, _)) = self.built_loops.get_mut(&bodies::key(op, node))
-        {
+        if let Some((stand_in, _)) = work.and_then(|work| self.built.get_mut(&work.key)) {
             *stand_in = made;
         }
         if let Some(variable) = first {

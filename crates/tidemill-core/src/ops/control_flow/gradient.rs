@@ -4,22 +4,25 @@
 //! captures, and stacks those of the xs. Its body is the ordinary gradient of the forward body, built in a region whose *forward*
 //! region is that body; what it uses of the forward turn is thereby captured. A captured slice of the xs is scanned again, a capture
 //! of the forward body is captured again, and whatever else is needed is a *residual*: a copy of the forward loop stacks it, turn by
-//! turn. The session finds that the two forward loops do the same and runs one (`passes::merge_loops`), so the graph is never changed.
-//! As everything is an ordinary [`Loop`], gradients of gradients come by themselves.
+//! turn. The gradient of a conditional is a conditional on the same predicate; a copy of the forward conditional hands out the
+//! residuals of the branch that it takes, and [`FakeParam`]s for those of the other.
 //!
-//! The gradient of a conditional is a conditional on the same predicate, whose branches run the forward branch again and then its
-//! gradient: what a branch has computed cannot be handed out of a conditional whose other branch has not computed it.
+//! The copy stands where the forward operation stands, inside of the same body if that is in one, so that its residuals can be
+//! residuals of the loop around it. The session finds that copies do what the operation does and runs one for all
+//! (`Merged` in the session's `program`), so the graph is never changed, everything runs once, and what is random or has effects is
+//! never computed again. As everything is an ordinary [`Loop`] or [`If`], gradients of gradients come by themselves.
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::{If, Loop};
+use super::loops::close;
+use super::{FakeParam, If, Loop};
 use crate::autodiff::{GradCx, Gradient, Gradients, Grads};
-use crate::error::{Error, Origin, Result};
-use crate::graph::{Body, Graph};
+use crate::error::{Origin, Result};
+use crate::graph::Body;
 use crate::handle::Tensor;
 use crate::ids::{NodeId, Output};
 use crate::infer::TensorType;
+use crate::op::Op;
 use crate::ops;
 
 pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
@@ -41,10 +44,9 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
 
     let value = |o: Output| graph.handle(o);
     let param = |p: usize| value(Output::new(body.params()[p], 0));
-    let own = |ty: &TensorType| TensorType::new(ty.dtype, ty.shape.clone());
-    let mut types: Vec<TensorType> = carries.iter().map(|c| own(body.param_type(*c))).collect();
-    types.extend(captures.iter().map(|p| own(body.param_type(*p))));
-    types.extend(ys.iter().map(|y| own(body.result_type(op.carries + y))));
+    let mut types: Vec<TensorType> = carries.iter().map(|c| value_type(body.param_type(*c))).collect();
+    types.extend(captures.iter().map(|p| value_type(body.param_type(*p))));
+    types.extend(ys.iter().map(|y| value_type(body.result_type(op.carries + y))));
     let turn = graph.build_region(&types, Some(body.region()), &Origin::here(), |params| {
         let (d_carries, rest) = params.split_at(carries.len());
         let (sums, d_ys) = rest.split_at(captures.len());
@@ -97,8 +99,7 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
         (0..cx.num_outputs()).map(|i| cx.y(i)).collect()
     } else {
         let stacked: Vec<Output> = residuals.iter().map(|(_, o)| *o).collect();
-        let op = Loop { body: body.with_results(&stacked), ..op.clone() };
-        graph.op(op).name("forward").inputs(&cx.xs()).tensors()
+        copy(cx, Loop { body: graph.body_with_results(body, &stacked), ..op.clone() })?
     };
     let own_results = op.carries + layout.ys;
     let turns = forward[forward.len() - 1];
@@ -141,27 +142,27 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
 
 pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
     let graph = cx.graph();
-    let results: Vec<usize> = (0..cx.num_outputs()).filter(|i| cx.y_type(*i).dtype.is_float()).collect();
+    let results: Vec<usize> = (0..cx.num_outputs())
+        .filter(|i| cx.y_type(*i).dtype.is_float() && cx.dy_as_is(*i).is_some())
+        .collect();
     let d_results: Vec<Tensor> = results.iter().map(|i| cx.dy(*i)).collect();
-    let captures: Vec<usize> =
+    let wanted: Vec<usize> =
         (1..cx.num_inputs()).filter(|i| cx.needs(*i) && cx.x_type(*i).dtype.is_float()).collect();
-    let first_else = 1 + op.then.params().len();
+    let branches = [(&op.then, 1), (&op.orelse, 1 + op.then.params().len())];
     // A branch gives the gradients of all captures; of the other branch's, zeros.
-    let branch = |body: &Body, first: usize| {
-        graph.build_region(&[], None, &Origin::here(), |_| {
-            let operands: Vec<Tensor> =
-                (0..body.params().len()).map(|p| ops::identity(cx.x(first + p))).collect();
-            let again = inline(graph, body, &operands)?;
-            let own = |i: &usize| (first..first + operands.len()).contains(i);
-            let of: Vec<Tensor> = captures.iter().filter(|i| own(i)).map(|i| operands[i - first]).collect();
-            let outputs: Vec<Tensor> = results.iter().map(|r| again[*r]).collect();
+    let backward = |(body, first): (&Body, usize)| {
+        let own = |i: &usize| (first..first + body.params().len()).contains(i);
+        let param = |i: &usize| graph.handle(Output::new(body.params()[i - first], 0));
+        graph.build_region(&[], Some(body.region()), &Origin::here(), |_| {
+            let of: Vec<Tensor> = wanted.iter().filter(|i| own(i)).map(param).collect();
+            let outputs: Vec<Tensor> = results.iter().map(|r| graph.handle(body.results()[*r])).collect();
             let mut found = if outputs.is_empty() || of.is_empty() {
                 vec![None; of.len()].into_iter()
             } else {
                 let seeds = d_results.iter().map(|t| Some(*t));
                 Gradients::of(outputs).grad_ys(seeds).with_respect_to(of)?.into_iter()
             };
-            Ok(captures
+            Ok(wanted
                 .iter()
                 .map(|i| match if own(i) { found.next().flatten() } else { None } {
                     Some(gradient) => gradient.to_tensor(),
@@ -170,40 +171,69 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
                 .collect())
         })
     };
-    let (then, orelse) = (branch(&op.then, 1)?, branch(&op.orelse, first_else)?);
-    let ((then, a), (orelse, b)) = (super::loops::close(graph, &then), super::loops::close(graph, &orelse));
-    let operands: Vec<Tensor> = a.iter().chain(&b).map(|o| graph.handle(*o)).collect();
-    let made = graph.op(If { then, orelse }).name("cond").input(cx.x(0)).inputs(&operands).tensors();
+    let turns = [backward(branches[0])?, backward(branches[1])?];
+
+    // Where each value captured from a forward branch comes from: an operand, or else it is a residual.
+    let inside = |b: usize, o: Output| graph.region_of(o.node) == branches[b].0.region();
+    let operand = |b: usize, o: Output| {
+        let (body, first) = branches[b];
+        match inside(b, o) {
+            true => body.params().iter().position(|p| *p == o.node).map(|p| cx.x(first + p)),
+            false => Some(graph.handle(o)),
+        }
+    };
+    let residuals: [Vec<Output>; 2] = [0, 1].map(|b| {
+        let captured = turns[b].captures.iter().map(|c| c.outer);
+        captured.filter(|o| operand(b, *o).is_none()).collect()
+    });
+    let forward = if residuals.iter().all(Vec::is_empty) {
+        vec![]
+    } else {
+        let fakes = |body: &Body, residuals: &[Output]| -> Result<Vec<Output>> {
+            graph.in_region(body.region(), || {
+                let fake = |o: &Output| {
+                    let ty = graph.handle(*o).ty();
+                    let fake = FakeParam { dtype: ty.dtype, shape: ty.shape };
+                    Ok(graph.op(fake).try_build()?.output(0).output())
+                };
+                residuals.iter().map(fake).collect()
+            })
+        };
+        let [a, b] = &residuals;
+        let then = [a.clone(), fakes(&op.then, b)?].concat();
+        let orelse = [fakes(&op.orelse, a)?, b.clone()].concat();
+        let then = graph.body_with_results(&op.then, &then);
+        copy(cx, If { then, orelse: graph.body_with_results(&op.orelse, &orelse) })?
+    };
+    let mut handed_out = forward.iter().skip(cx.num_outputs());
+    let mut operands = vec![];
+    for (b, turn) in turns.iter().enumerate() {
+        for capture in &turn.captures {
+            operands.extend(operand(b, capture.outer).or_else(|| handed_out.next().copied()));
+        }
+    }
+    let [then, orelse] = turns.map(|turn| close(graph, &turn).0);
+    let backward = If { then, orelse };
+    let made = graph.op(backward).name("backward").input(cx.x(0)).inputs(&operands).tensors();
     let mut grads: Grads = SmallVec::from_elem(None, cx.num_inputs());
-    for (i, t) in captures.iter().zip(made) {
+    for (i, t) in wanted.iter().zip(made) {
         grads[*i] = Some(Gradient::Dense(t));
     }
     Ok(grads)
 }
 
-/// Adds the nodes of a body to the current region, with `operands` in place of its parameters, and returns its results.
-fn inline(graph: &Graph, body: &Body, operands: &[Tensor]) -> Result<Vec<Tensor>> {
-    let mut made: FxHashMap<NodeId, Vec<Tensor>> = FxHashMap::default();
-    for (param, operand) in body.params().iter().zip(operands) {
-        made.insert(*param, vec![*operand]);
-    }
-    let find = |made: &FxHashMap<NodeId, Vec<Tensor>>, o: &Output| {
-        made.get(&o.node)
-            .and_then(|outputs| outputs.get(o.index as usize).copied())
-            .ok_or_else(|| Error::internal("a body uses a value that it does not have"))
-    };
-    for (id, node) in body.nodes() {
-        if made.contains_key(id) {
-            continue;
-        }
-        let operands: Vec<Tensor> = node.inputs.iter().map(|o| find(&made, o)).collect::<Result<_>>()?;
-        let name = node.name.rsplit('/').next().unwrap_or(&node.name).to_owned();
-        let origin: Origin = node.origin.clone();
-        let builder =
-            crate::graph::OpBuilder::new(graph, node.op.clone()).name(name).inputs(&operands).origin(origin);
-        let controls = node.controls.iter().filter_map(|c| made.get(c)?.first().copied());
-        let copy = controls.fold(builder, |b, c| b.control(c)).try_build()?;
-        made.insert(*id, copy.outputs());
-    }
-    body.results().iter().map(|o| find(&made, o)).collect()
+/// The type of a value, also of a variable's.
+fn value_type(ty: &TensorType) -> TensorType {
+    TensorType::new(ty.dtype, ty.shape.clone())
+}
+
+/// A copy of the forward operation as `op`, where that stands: on the same operands, waiting for the same operations.
+fn copy(cx: &GradCx, op: impl Op) -> Result<Vec<Tensor>> {
+    let graph = cx.graph();
+    let node = cx.forward();
+    graph.in_region(node.region, || {
+        let builder = graph.op(op).name("forward").inputs(&cx.xs());
+        let waits = node.controls.iter().map(|c| graph.operation_of(*c));
+        Ok(waits.fold(builder, |b, c| b.control(c)).try_build()?.outputs())
+    })
 }

@@ -20,10 +20,10 @@ use crate::graph::Body;
 use crate::infer::{InferCx, PartialValue, TensorType};
 use crate::op::{Op, OpSet};
 use crate::schema::{Effect, Schema, Signature};
-use crate::{AttrMap, Attributes, grads};
+use crate::{AttrMap, Attributes, attrs, grads};
 
 pub(super) fn register(set: OpSet) -> OpSet {
-    set.with::<Loop>().with::<If>().with::<Param>()
+    set.with::<Loop>().with::<If>().with::<Param>().with::<FakeParam>()
 }
 
 /// A parameter of a body.
@@ -53,6 +53,26 @@ impl Op for Param {
     const SCHEMA: Schema = Schema::new("Param", "() -> (value: *)").effect(Effect::Stateful);
     fn infer(&self, _: &InferCx) -> Result<Vec<TensorType>> {
         Ok(vec![self.ty.clone()])
+    }
+    fn grad(&self, _: &GradCx) -> Result<Grads> {
+        Ok(grads![])
+    }
+}
+
+/// Stands in one branch of a conditional for what only the other one gives; its value is never used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FakeParam {
+    /// The dtype of what it stands for.
+    pub dtype: DType,
+    /// The shape of what it stands for.
+    pub shape: PartialShape,
+}
+attrs!(FakeParam { dtype, shape });
+
+impl Op for FakeParam {
+    const SCHEMA: Schema = Schema::new("FakeParam", "() -> (output: *)");
+    fn infer(&self, _: &InferCx) -> Result<Vec<TensorType>> {
+        Ok(vec![TensorType::new(self.dtype, self.shape.clone())])
     }
     fn grad(&self, _: &GradCx) -> Result<Grads> {
         Ok(grads![])

@@ -1,70 +1,11 @@
-//! Loops and conditionals: what they compute, and their gradients to second order against differences.
-#![allow(missing_docs)]
+//! Loops of one kind.
 
-use proptest::prelude::*;
 use tf::ops::{ScanOptions, While};
-use tf::{FeedDict, PartialShape, Tensor, feed};
+use tf::{PartialShape, Tensor, feed};
 use tidemill as tf;
 use tidemill_conformance::check_gradients;
 
-const X: [f64; 2] = [0.5, -1.25];
-const C: [f64; 2] = [0.8, 1.1];
-
-/// A graph with two vectors to differentiate with respect to.
-struct Setup {
-    g: tf::Graph,
-    x: Tensor,
-    c: Tensor,
-    feeds: FeedDict,
-}
-
-fn setup() -> Setup {
-    let g = tf::Graph::new();
-    let (x, c) = (g.placeholder(tf::f64, [2]).named("x"), g.placeholder(tf::f64, [2]).named("c"));
-    Setup { g, x, c, feeds: feed! { x => X, c => C } }
-}
-
-impl Setup {
-    fn int(&self, value: i32) -> Tensor {
-        self.g.constant(value)
-    }
-
-    /// The value of `y`, with and without optimisation, and its gradients to second order.
-    #[track_caller]
-    fn check(&self, y: Tensor, want: &[f64]) {
-        self.value(y, &self.feeds, want);
-        self.gradients(y, 2);
-    }
-
-    #[track_caller]
-    fn gradients(&self, y: Tensor, order: usize) {
-        check_gradients(&tf::Session::new(&self.g), &[y], &[self.x, self.c], &self.feeds, order).unwrap();
-    }
-
-    #[track_caller]
-    fn value(&self, y: Tensor, feeds: &FeedDict, want: &[f64]) {
-        for optimise in [true, false] {
-            let sess = tf::Session::builder(&self.g).optimise(optimise).build();
-            let got: Vec<f64> = sess.run(y, feeds).unwrap().iter_f64().collect();
-            assert_eq!(got.len(), want.len(), "optimise: {optimise}");
-            for (got, want) in got.iter().zip(want) {
-                assert!(
-                    (got - want).abs() <= 1e-12 * want.abs().max(1.0),
-                    "{got}, not {want}; optimise: {optimise}"
-                );
-            }
-        }
-    }
-}
-
-/// `f` of each pair of elements of x and c.
-fn each(f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    X.iter().zip(C).map(|(x, c)| f(*x, c)).collect()
-}
-
-fn repeat(turns: usize, start: f64, f: impl Fn(f64) -> f64) -> f64 {
-    (0..turns).fold(start, |y, _| f(y))
-}
+use crate::setup::{C, X, each, repeat, setup};
 
 #[test]
 fn a_loop_with_captures() {
@@ -123,8 +64,7 @@ fn loops_in_loops() {
         tf::while_loop(|(j, _)| j.lt(turns), |(j, y)| (j + 1, tf::sin(y) + s.c), (s.int(0), y)).1
     };
     let (_, y) = tf::while_loop(|(i, _)| i.lt(3), |(i, y)| (i + 1, inner(i, y) * s.x), (s.int(0), s.c));
-    s.value(y, &s.feeds, &each(|x, c| (0..3).fold(c, |y, i| repeat(i, y, |y| y.sin() + c) * x)));
-    s.gradients(y, 1);
+    s.check(y, &each(|x, c| (0..3).fold(c, |y, i| repeat(i, y, |y| y.sin() + c) * x)));
 }
 
 #[test]
@@ -156,7 +96,41 @@ fn a_variable_that_grows() {
         let sum: f64 = want.iter().map(|v| v.sin()).sum();
         want.extend(C.map(|c| sum * c));
     }
-    s.value(all, &s.feeds, &want);
+    s.check(all, &want);
+}
+
+/// Two loops, one in the other, in which a variable grows.
+#[test]
+fn variables_that_grow_in_a_loop_in_a_loop() {
+    let s = setup();
+    let any = Some(PartialShape::from([None]));
+    let more = |v: Tensor| tf::concat([v, tf::reduce_sum(tf::sin(v)) * s.c], 0);
+    let inner = |n: Tensor, v: Tensor| {
+        let shapes = [None, any.clone()];
+        While::new((s.int(0), v)).shape_invariants(shapes).run(|(i, _)| i.lt(n), |(i, v)| (i + 1, more(v))).1
+    };
+    let (_, all) = While::new((s.int(0), s.x))
+        .shape_invariants([None, any.clone()])
+        .run(|(n, _)| n.lt(3), |(n, v)| (n + 1, tf::concat([inner(n, v) * tf::index(s.x, 0), s.c], 0)));
+    let mut want = X.to_vec();
+    for n in 0..3 {
+        for _ in 0..n {
+            let sum: f64 = want.iter().map(|v| v.sin()).sum();
+            want.extend(C.map(|c| sum * c));
+        }
+        want.iter_mut().for_each(|v| *v *= X[0]);
+        want.extend(C);
+    }
+    s.check(all, &want);
+}
+
+#[test]
+fn results_of_different_shapes_cannot_be_stacked() {
+    let s = setup();
+    let (_, ys) =
+        While::new(s.int(0)).scan(|i| i.lt(3), |i| (i + 1, s.g.zeros(tf::f64, tf::expand_dims(i, 0))));
+    let error = tf::Session::new(&s.g).run(ys, feed! {}).unwrap_err();
+    assert!(error.message().contains("one turn gives [0] and another [1]"), "{error}");
 }
 
 #[test]
@@ -279,48 +253,6 @@ fn folds_and_maps() {
 }
 
 #[test]
-fn branches() {
-    let s = setup();
-    let above = |limit: f64| {
-        tf::cond(tf::reduce_sum(s.x).gt(limit), || (tf::sin(s.x) * s.c, s.c), || (tf::exp(s.x), s.x * s.x))
-    };
-    let (y, z) = above(-10.0);
-    s.check(y, &each(|x, c| x.sin() * c));
-    s.check(z, &C);
-    let (y, z) = above(10.0);
-    s.check(y, &each(|x, _| x.exp()));
-    s.check(z, &each(|x, _| x * x));
-    let which = |limit: f64| {
-        let sum = tf::reduce_sum(s.x);
-        tf::case(
-            vec![
-                (sum.gt(limit), Box::new(move || s.x * 2.0) as Box<dyn FnOnce() -> Tensor>),
-                (sum.gt(limit - 1.0), Box::new(move || s.x * s.c)),
-            ],
-            move || s.c,
-        )
-    };
-    s.check(which(-1.0), &each(|x, _| x * 2.0));
-    s.check(which(0.0), &each(|x, c| x * c));
-    s.check(which(5.0), &C);
-}
-
-#[test]
-fn only_the_branch_taken_runs() {
-    let s = setup();
-    let guarded = |y: Tensor, ok: bool| {
-        let check = tf::assert_that(s.g.constant(ok), &[y], "taken");
-        s.g.control_dependencies([check]).enter(|| y * 2.0)
-    };
-    let y = tf::cond(tf::reduce_sum(s.x).lt(10.0), || guarded(s.x, true), || guarded(s.c, false));
-    s.value(y, &s.feeds, &each(|x, _| x * 2.0));
-    let fails = s.feeds.clone().without(s.x).with(s.x, [10f64, 10.0]);
-    let error = tf::Session::new(&s.g).run(y, fails).unwrap_err();
-    assert_eq!(error.kind(), tf::ErrorKind::InvalidArgument);
-    assert!(error.message().starts_with("taken"), "{error}");
-}
-
-#[test]
 fn dependencies_inside_of_bodies() {
     let s = setup();
     let checked = |(i, y): (Tensor, Tensor)| {
@@ -358,117 +290,19 @@ fn every_turn_draws_anew() {
     assert!((0..12).all(|i| !drawn[..i].contains(&drawn[i])), "{drawn:?}");
 }
 
-/// A piece of a program over one vector, written with control flow or without.
-#[derive(Debug, Clone)]
-enum Piece {
-    Sin,
-    TimesC,
-    PlusX,
-    Gate,
-    /// So many turns, the number fed or known.
-    Loop(i32, bool, Vec<Piece>),
-    /// On whether the elements sum up to more than this.
-    Branch(f64, Vec<Piece>, Vec<Piece>),
-    /// Each turn adds a row and goes on.
-    Scan(bool, Vec<Piece>),
-}
-
-/// What pieces use from outside.
-struct Outside {
-    x: Tensor,
-    c: Tensor,
-    /// `[3, 2]`
-    rows: Tensor,
-    /// Feeds for numbers of turns: 0 to 3.
-    turns: [Tensor; 4],
-}
-
-impl Outside {
-    fn all(&self, y: Tensor, pieces: &[Piece], unroll: bool) -> Tensor {
-        pieces.iter().fold(y, |y, piece| self.one(y, piece, unroll))
-    }
-
-    fn one(&self, y: Tensor, piece: &Piece, unroll: bool) -> Tensor {
-        let all = |y, pieces: &[Piece]| self.all(y, pieces, unroll);
-        match piece {
-            Piece::Sin => tf::sin(y),
-            Piece::TimesC => y * self.c,
-            Piece::PlusX => y + self.x,
-            Piece::Gate => tf::tanh(y) * y,
-            Piece::Loop(turns, _, body) if unroll => (0..*turns).fold(y, |y, _| all(y, body)),
-            Piece::Loop(turns, fed, body) => {
-                let zero = y.graph().constant(0i32);
-                let limit = if *fed { self.turns[*turns as usize] } else { y.graph().constant(*turns) };
-                tf::while_loop(|(i, _)| i.lt(limit), |(i, y)| (i + 1, all(y, body)), (zero, y)).1
-            }
-            Piece::Branch(limit, then, orelse) => {
-                let above = tf::reduce_sum(y).gt(*limit);
-                match unroll {
-                    true => tf::where_(above, all(y, then), all(y, orelse)),
-                    false => tf::cond(above, || all(y, then), || all(y, orelse)),
-                }
-            }
-            Piece::Scan(reverse, body) if unroll => {
-                let mut rows = tf::unstack(self.rows, 0);
-                if *reverse {
-                    rows.reverse();
-                }
-                rows.into_iter().fold(y, |y, row| all(tf::sin(y + row), body))
-            }
-            Piece::Scan(reverse, body) => {
-                let step = |y: Tensor, row: Tensor| {
-                    let y = all(tf::sin(y + row), body);
-                    (y, y)
-                };
-                tf::scan(step, y, self.rows, ScanOptions { reverse: *reverse }).0
-            }
-        }
-    }
-}
-
-fn pieces() -> impl Strategy<Value = Vec<Piece>> {
-    let leaf = prop_oneof![Just(Piece::Sin), Just(Piece::TimesC), Just(Piece::PlusX), Just(Piece::Gate)];
-    let piece = leaf.prop_recursive(3, 10, 3, |inner| {
-        let some = || prop::collection::vec(inner.clone(), 0..3);
-        prop_oneof![
-            (0..4i32, any::<bool>(), some()).prop_map(|(n, fed, body)| Piece::Loop(n, fed, body)),
-            (-1.0..1.0f64, some(), some()).prop_map(|(t, a, b)| Piece::Branch(t, a, b)),
-            (any::<bool>(), some()).prop_map(|(reverse, body)| Piece::Scan(reverse, body)),
-        ]
-    });
-    prop::collection::vec(piece, 1..4)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
-
-    /// Random nests of loops, scans and branches: values and gradients to second order are those of the program written out.
-    #[test]
-    fn nests_equal_what_they_unroll_to(program in pieces()) {
-        let s = setup();
-        let rows = s.g.constant([[0.3, -0.7], [1.2, 0.1], [-0.4, 0.9]]);
-        let turns = [0, 1, 2, 3].map(|n: i32| s.g.placeholder_with_default(s.g.constant(n), ()));
-        let outside = Outside { x: s.x, c: s.c, rows, turns };
-        let [rolled, unrolled] = [false, true].map(|unroll| {
-            let y = outside.all(s.x * s.c, &program, unroll);
-            let mut all = vec![y];
-            let mut of = tf::reduce_sum(tf::sin(y));
-            for _ in 0..2 {
-                let found = tf::gradients([of], [s.x, s.c]);
-                let found: Vec<Tensor> = found.iter().map(|d| d.unwrap_or_else(|| tf::zeros_like(s.x))).collect();
-                of = tf::reduce_sum(tf::square(found[0]) + tf::square(found[1]) * s.x);
-                all.extend(found);
-            }
-            all
-        });
-        for optimise in [true, false] {
-            let sess = tf::Session::builder(&s.g).optimise(optimise).build();
-            let got = sess.run(&rolled, &s.feeds).map_err(|e| TestCaseError::fail(e.to_string()))?;
-            let want = sess.run(&unrolled, &s.feeds).map_err(|e| TestCaseError::fail(e.to_string()))?;
-            for (i, (got, want)) in got.iter().zip(&want).enumerate() {
-                let scale = want.iter_f64().fold(1.0, |m: f64, v| m.max(v.abs()));
-                prop_assert!(got.allclose(want, 1e-9, 1e-9 * scale), "result {i}: {got}, not {want}");
-            }
-        }
-    }
+#[test]
+fn what_an_inner_loop_draws_is_drawn_once() {
+    let s = setup();
+    let inner = |y: Tensor| {
+        let step = |y: Tensor, _: Tensor| {
+            let noise = s.g.random_uniform(tf::f64, [2]);
+            (y * noise, noise)
+        };
+        tf::scan(step, y, s.g.zeros(tf::f32, [2]), ScanOptions::default())
+    };
+    let (y, noise) = tf::scan(|y, _: Tensor| inner(y), s.x, s.g.zeros(tf::f32, [3]), ScanOptions::default());
+    let dx = tf::gradients([y], [s.x])[0].unwrap();
+    let product = tf::reduce_prod_with(noise, tf::ops::Reduce::over([0, 1]));
+    let (dx, product) = tf::Session::new(&s.g).run((dx, product), &s.feeds).unwrap();
+    assert!(dx.allclose(&product, 1e-12, 0.0), "{dx} {product}");
 }

@@ -1,0 +1,7 @@
+//! Loops and conditionals: what they compute, and their gradients to second order against differences.
+#![allow(missing_docs)]
+
+mod branches;
+mod loops;
+mod nests;
+mod setup;
