@@ -4,6 +4,7 @@
 //! specialised to one kind of run, which [passes] rewrite; and the [`Plan`](plan::Plan), flat steps over one arena. Each has ids, a text form
 //! and a verifier that is its specification. [`Session::explain`] shows all of them.
 
+mod cache;
 mod exec;
 mod feed;
 mod fetch;

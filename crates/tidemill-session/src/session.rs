@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tidemill_core::{Error, Graph, NodeId, Op, Output, Result, TensorType, Value, Variable};
 
+use crate::cache::{PlanCache, PlanKey};
 use crate::exec::{self, FramePool, RunCx, Trace};
 use crate::feed::{FeedDict, FeedKey, same_graph};
 use crate::fetch::{Fetch, Requests, Results};
@@ -22,7 +22,8 @@ use crate::variables::{Cell, Guard, Variables};
 /// Runs a graph, and keeps the values of its variables from run to run.
 ///
 /// A run takes *fetches* (what to compute and hand back) and *feeds* (values that stand in for tensors), compiles a plan for them the
-/// first time, and from then on only executes. `Session` is `Sync`: many threads may run one session; runs that use the same variables
+/// first time, and from then on only executes. Feeds of other shapes are another plan; the last 256 are kept, and of their memory 1 GiB.
+/// `Session` is `Sync`: many threads may run one session; runs that use the same variables
 /// act as if one came after the other. It keeps the graph alive.
 ///
 /// ```
@@ -43,15 +44,12 @@ pub struct Session {
     optimise: bool,
     variables: Variables,
     states: NodeStates,
-    plans: RwLock<FxHashMap<PlanKey, Arc<Prepared>>>,
+    plans: PlanCache<Prepared>,
     closed: AtomicBool,
 }
 
 /// The tensors fed, and what with.
 type Resolved = (SmallVec<[Output; 4]>, SmallVec<[Value; 4]>);
-
-/// What a plan was compiled for, as numbers: fetches, targets, and each feed with its dtype and shape.
-type PlanKey = SmallVec<[u64; 48]>;
 
 /// A plan, with what its runs share.
 struct Prepared {
@@ -131,7 +129,7 @@ impl SessionBuilder {
             optimise: self.optimise,
             variables: Variables::default(),
             states: NodeStates::default(),
-            plans: RwLock::default(),
+            plans: PlanCache::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -278,7 +276,7 @@ impl Session {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.variables.clear();
-        self.plans.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.plans.clear();
     }
 
     /// The program of a run after each pass, and its plan, as text: what the session makes of the graph.
@@ -358,17 +356,17 @@ impl Session {
         values: &[Value],
     ) -> Result<Arc<Prepared>> {
         let key = plan_key(tensors, targets, feeds, values);
-        if let Some(prepared) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(prepared.clone());
+        if let Some(prepared) = self.plans.get(&key) {
+            return Ok(prepared);
         }
         let plan = self.compile(tensors, targets, feeds, values, |_, _| ())?;
         let keys: Vec<String> = plan.variables.iter().map(|v| self.variable_key(v.variable.node)).collect();
         let mut lock_order: Vec<usize> = (0..keys.len()).collect();
         lock_order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
         let cells = keys.iter().map(|k| self.variables.cell(k)).collect();
-        let prepared = Arc::new(Prepared { plan, frames: FramePool::default(), cells, lock_order });
-        let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(plans.entry(key).or_insert(prepared).clone())
+        let bytes = plan.arena_bytes;
+        let prepared = Prepared { plan, frames: FramePool::default(), cells, lock_order };
+        Ok(self.plans.add(key, prepared, bytes))
     }
 
     fn compile(
