@@ -5,7 +5,6 @@
 //! read after a write.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -235,8 +234,8 @@ impl Graph {
         shape: Shape,
         options: VariableOptions,
     ) -> Result<Variable> {
-        let at = Location::caller();
         let state = self.read();
+        let origin = state.context.origin(Origin::here());
         let scope = state.context.variable_scopes.last().cloned().unwrap_or_default();
         // Without a name of its own the variable has the scope's, exactly: the slots of optimizers are made so.
         let full = if name.is_empty() { scope.name.clone() } else { crate::graph::join(&scope.name, name) };
@@ -244,13 +243,13 @@ impl Graph {
         let existing = state.variables.by_name.get(&full).cloned();
         drop(state);
         let dtype = options.dtype.or(scope.dtype).unwrap_or(DType::F32);
-        let wrong = |message: String| Error::invalid(message).with_origin(Origin::Rust(at));
+        let wrong = |message: String| Error::invalid(message).with_origin(origin.clone());
         match (existing, scope.reuse) {
             (Some((_, first)), Reuse::No) => Err(Error::new(
                 crate::error::ErrorKind::AlreadyExists,
                 format!("variable {full} already exists, first defined at {first}"),
             )
-            .with_origin(Origin::Rust(at))
+            .with_origin(origin.clone())
             .with_help(
                 "open the scope with .reuse() to share it, or .auto_reuse() to share it if it exists",
             )),
@@ -275,7 +274,7 @@ impl Graph {
                 Err(Error::not_found(format!(
                     "variable {full} does not exist, or was not made with get_variable"
                 ))
-                .with_origin(Origin::Rust(at))
+                .with_origin(origin.clone())
                 .with_help(match near {
                     Some(near) => {
                         format!("did you mean {near}? .auto_reuse() makes a variable that is absent")
@@ -293,10 +292,10 @@ impl Graph {
                         let initial = self
                             .name_scope(&format!("{full}/Initializer/"))
                             .enter(|| initializer.build(self, &shape, dtype));
-                        self.make_variable(&node, initial, &shape, dtype, !options.not_trainable, at)
+                        let trainable = !options.not_trainable;
+                        self.make_variable(&node, initial, &shape, dtype, trainable, origin.clone())
                     })
                 })?;
-                let origin = Origin::Rust(at);
                 self.write().variables.by_name.insert(full.clone(), (variable, origin));
                 if let Some(regularizer) = options.regularizer.or(scope.regularizer) {
                     let penalty = self.root_name_scope().enter(|| {
@@ -332,7 +331,7 @@ impl Graph {
 
     #[track_caller]
     fn new_variable(&self, initial_value: impl Operand, trainable: bool) -> Variable {
-        let at = Location::caller();
+        let origin = self.read().context.origin(Origin::here());
         let variable = self.outside_of_bodies(|| {
             self.name_scope("Variable").enter(|| {
                 let scope = self.current_name_scope();
@@ -342,9 +341,9 @@ impl Graph {
                         "a variable's shape must be fully known, but it is {}",
                         initial.shape()
                     ))
-                    .with_origin(Origin::Rust(at))
+                    .with_origin(origin.clone())
                 })?;
-                self.make_variable(&format!("{scope}/"), initial, &shape, initial.dtype(), trainable, at)
+                self.make_variable(&format!("{scope}/"), initial, &shape, initial.dtype(), trainable, origin)
             })
         });
         or_panic(variable)
@@ -358,9 +357,8 @@ impl Graph {
         shape: &Shape,
         dtype: DType,
         trainable: bool,
-        at: &'static Location<'static>,
+        origin: Origin,
     ) -> Result<Variable> {
-        let origin = Origin::Rust(at);
         let op =
             VariableV2 { shape: shape.into(), dtype, container: String::new(), shared_name: String::new() };
         let reference = self.op(op).name(name).origin(origin.clone()).try_build()?.output(0);
