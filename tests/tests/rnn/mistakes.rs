@@ -10,13 +10,14 @@ use tidemill as tf;
 
 use crate::{session, waves};
 
-/// The first line of what the panic of graph-building sugar says.
+/// The first line of what the panic of graph-building sugar says, without the place of something else.
 #[track_caller]
 fn panics<T>(build: impl FnOnce() -> T, want: Expect) {
     let panic = catch_unwind(AssertUnwindSafe(build)).err().expect("a mistake");
     let said = panic.downcast_ref::<String>().expect("a message");
     assert!(said.contains("mistakes.rs"), "{said}");
-    want.assert_eq(said.lines().next().unwrap_or_default());
+    let line = said.lines().next().unwrap_or_default();
+    want.assert_eq(line.split(" at tests/").next().unwrap_or_default());
 }
 
 #[test]
@@ -74,7 +75,9 @@ fn building() {
     dynamic().build(x);
     panics(
         || dynamic().build(depth),
-        expect![[r#"MatMul "rnn_4/basic_rnn_cell/MatMul": inner dimensions differ, 11 and 6"#]],
+        expect![
+            "variable rnn/basic_rnn_cell/kernel is shared with shape [11,4], but was defined with shape [6,4]"
+        ],
     );
 }
 
