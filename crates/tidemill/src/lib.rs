@@ -44,10 +44,10 @@ pub use tidemill_core::ops::{
 };
 #[doc(no_inline)]
 pub use tidemill_core::{
-    Attr, AttrMap, AttrValue, Attributes, CollectionItem, DType, Dim, Effect, Error, ErrorKind, GradCx,
-    Gradient, Gradients, Grads, Graph, IndexedSlices, InferCx, IntoGrad, NoGrad, Op, OpSet, Operation,
-    Origin, PartialShape, Result, Reuse, Schema, Shape, Tensor, TensorType, Value, Variable, VariableOptions,
-    VariableScope, attrs, custom_gradient, gradients, grads, keys, try_gradients,
+    Attr, AttrMap, AttrValue, Attributes, Body, CollectionItem, DType, Dim, Effect, Error, ErrorKind, GradCx,
+    Gradient, Gradients, Grads, Graph, IndexedSlices, InferCx, IntoGrad, NoGrad, Node, NodeId, Op, OpSet,
+    Operation, Origin, Output, PartialShape, Result, Reuse, Schema, Shape, Tensor, TensorType, Value,
+    Variable, VariableOptions, VariableScope, attrs, custom_gradient, gradients, grads, keys, try_gradients,
 };
 pub use tidemill_nn::clip::{clip_by_global_norm, clip_by_norm, clip_by_value, global_norm};
 pub use tidemill_nn::sequence::{SequenceLoss, sequence_mask};

@@ -1,11 +1,12 @@
 //! The program's options and what it prints.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::compare::{CompareArgs, CompareError, PeakArgs};
 use crate::data::{LAGS, SizeError, ideal};
 use crate::report::{self, ReportError};
 use crate::run::{Model, Options, Run, mean};
@@ -21,8 +22,11 @@ const PRINT_EVERY: usize = 100;
 /// Without options it retells the tutorial in two runs: windows of 5 steps show the first dependency, windows of 10 steps
 /// show both.
 #[derive(Debug, Clone, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// What to do instead of training
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The network: the cell written by hand, or BasicRNNCell with static_rnn or dynamic_rnn
     #[arg(long, default_value = "manual")]
     pub model: Model,
@@ -50,6 +54,16 @@ pub struct Cli {
     /// Folder for loss.csv, loss.svg, loss.png and summary.json
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
+}
+
+/// What there is to do beside training.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Compare the unrolled networks with the loop: sizes, times, memory, and a page that shows the graphs
+    Compare(CompareArgs),
+    /// Print the peak memory of training a network in this process, in KiB
+    #[command(hide = true)]
+    Peak(PeakArgs),
 }
 
 impl Cli {
@@ -105,6 +119,9 @@ pub enum CliError {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The networks could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// Standard output could not be written to.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),

@@ -30,6 +30,9 @@ pub struct Network {
     pub init_state: Tensor,
     /// The state after the last step.
     pub final_state: Tensor,
+    /// The outputs of the cell: of the unrolled networks one `[batch_size, state_size]` for each step, of the dynamic one
+    /// `[batch_size, num_steps, state_size]`.
+    pub rnn_outputs: Vec<Tensor>,
     /// The probabilities of the classes: of the unrolled networks one `[batch_size, 2]` for each step, of the dynamic one
     /// `[batch_size, num_steps, 2]`.
     pub predictions: Vec<Tensor>,
@@ -126,7 +129,8 @@ pub fn with_dynamic_rnn(g: &tf::Graph, config: Config) -> Network {
     let total_loss = tf::reduce_mean(losses);
     let train_step = tf::train::AdagradOptimizer::new(learning_rate).minimize(total_loss);
 
-    Network { x, y, init_state, final_state, predictions, losses: vec![losses], total_loss, train_step }
+    let (rnn_outputs, losses) = (vec![rnn_outputs], vec![losses]);
+    Network { x, y, init_state, final_state, rnn_outputs, predictions, losses, total_loss, train_step }
 }
 
 /// A network up to the outputs of its cell.
@@ -162,7 +166,7 @@ fn finish(g: &tf::Graph, config: Config, unrolled: Unrolled) -> Network {
     let total_loss = tf::reduce_mean(tf::stack(&losses, 0));
     let train_step = tf::train::AdagradOptimizer::new(learning_rate).minimize(total_loss);
 
-    Network { x, y, init_state, final_state, predictions, losses, total_loss, train_step }
+    Network { x, y, init_state, final_state, rnn_outputs, predictions, losses, total_loss, train_step }
 }
 
 /// The last dimension of a matrix whose shape is known.
