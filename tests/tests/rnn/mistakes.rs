@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use expect_test::{Expect, expect};
-use tf::nn::rnn_cell::{BasicRNNCell, RnnCell};
-use tf::nn::{BidirectionalRnn, DynamicRnn, StaticRnn};
+use tf::nn::rnn_cell::{BasicRNNCell, RawOutput, RawStep, RnnCell};
+use tf::nn::{BidirectionalRnn, DynamicRnn, StaticRnn, raw_rnn};
+use tf::ops::Nest;
 use tf::{ErrorKind, Tensor, feed};
 use tidemill as tf;
 
@@ -78,6 +79,37 @@ fn building() {
         expect![
             "variable rnn/basic_rnn_cell/kernel is shared with shape [11,4], but was defined with shape [6,4]"
         ],
+    );
+}
+
+/// What a loop function gives out first, and then.
+#[track_caller]
+fn gives_out<E: Nest>(first: impl Fn(Tensor) -> E, then: impl Fn(Tensor) -> E, want: Expect) {
+    let g = tf::Graph::new();
+    let cell = BasicRNNCell::new(4);
+    let x = g.zeros(tf::f32, [3, 2]);
+    let step = |time: Tensor, before: Option<RawOutput<Tensor, ()>>| RawStep {
+        finished: tf::greater_equal(time + tf::zeros_like(g.constant([0, 0, 0])), 5),
+        input: x,
+        emit: before.as_ref().map_or_else(|| first(x), |last| then(last.output)),
+        state: before.map_or_else(|| cell.zero_state(&g, 3, tf::f32), |last| last.state),
+        loop_state: (),
+    };
+    panics(|| raw_rnn(&cell, &g, step), want);
+}
+
+#[test]
+fn raw_networks() {
+    gives_out(|x| vec![x], |y| vec![y, y], expect!["loop_fn gives out 1 tensors at time 0, but 2 later"]);
+    gives_out(
+        |x| x,
+        |y| y,
+        expect![[r#"Select "rnn/Select": `t` has shape [3,4], but `e` has shape [3,2]"#]],
+    );
+    gives_out(
+        |x| x,
+        |y| tf::cast(tf::split(y, 2, 1)[0], tf::f64),
+        expect![[r#"Select "rnn/Select": `e` is f32, but `t` is f64"#]],
     );
 }
 

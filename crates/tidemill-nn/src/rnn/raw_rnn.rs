@@ -1,10 +1,11 @@
 //! A network whose inputs, outputs and end depend on what it has done.
 
 use tidemill_core::ops::{self, Nest, While};
-use tidemill_core::{Graph, Origin, Tensor};
+use tidemill_core::{Error, Graph, Origin, Tensor};
 
 use super::RnnCell;
 use super::lengths::copy_through;
+use crate::or_panic;
 
 /// What the loop function of [`raw_rnn`] decides before a step.
 #[derive(Debug, Clone)]
@@ -65,24 +66,30 @@ pub struct RawOutput<S, L> {
 /// ```
 ///
 /// # Panics
-/// When states, inputs or loop states change shape or dtype from step to step.
+/// When states, inputs, loop states or what is given out change number, shape or dtype from step to step.
 #[track_caller]
 pub fn raw_rnn<C: RnnCell, E: Nest, L: Nest>(
     cell: &C,
     graph: &Graph,
     loop_fn: impl Fn(Tensor, Option<RawOutput<C::State, L>>) -> RawStep<C::State, E, L>,
 ) -> (E, C::State, L) {
-    graph.with_origin(Origin::here(), || {
+    let origin = Origin::here();
+    graph.with_origin(origin.clone(), || {
         graph.variable_scope("rnn").enter(|_| {
             let start = graph.constant(0i32);
             let first = loop_fn(start, None);
             let zeros = first.emit.flatten().into_iter().map(|emit| ops::zeros_like(emit));
-            let zeros = first.emit.rebuild(&mut zeros.collect::<Vec<_>>().into_iter());
+            let zeros: E = first.emit.rebuild(&mut zeros.collect::<Vec<_>>().into_iter());
             let vars = (start, (first.finished, first.input), first.state, first.loop_state);
             let step = |(time, (finished, input), state, loop_state): (_, (_, _), C::State, L)| {
                 let (output, next) = cell.call(input, state.clone());
                 let time: Tensor = time + 1;
                 let given = loop_fn(time, Some(RawOutput { output, state: next, loop_state }));
+                let (emits, before) = (given.emit.flatten().len(), zeros.flatten().len());
+                if emits != before {
+                    let what = format!("loop_fn gives out {before} tensors at time 0, but {emits} later");
+                    or_panic(Err(Error::invalid(what).with_origin(origin.clone())))
+                }
                 let goes_on = ops::logical_not(finished);
                 let emit = copy_through(goes_on, &given.emit, &zeros);
                 let state = copy_through(goes_on, &given.state, &state);

@@ -6,7 +6,7 @@
 
 use aligned_vec::{AVec, ConstAlign};
 use smallvec::SmallVec;
-use tidemill_core::{Error, Result, Shape, Value};
+use tidemill_core::{Error, ErrorKind, Result, Shape, Value};
 
 use super::dynamic::{self, store};
 use super::{Frame, Item, RunCx, run_steps};
@@ -261,6 +261,13 @@ fn with_buffers(
                 // SAFETY: the place holds one slice for each turn, and is nobody else's while the loop runs.
                 Stack::Placed(place) => unsafe { copy(from, place.ptr.add(at * from.bytes)) },
                 Stack::Growing(bytes) => {
+                    bytes.try_reserve(from.bytes).map_err(|_| {
+                        let have = bytes.len();
+                        Error::new(
+                            ErrorKind::ResourceExhausted,
+                            format!("a loop has stacked {have} bytes, and more cannot be had"),
+                        )
+                    })?;
                     // SAFETY: a result is valid for its bytes until the frame runs again.
                     bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(from.ptr, from.bytes) });
                 }
