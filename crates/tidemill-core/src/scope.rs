@@ -1,11 +1,12 @@
 //! Variable scopes: prefixes, sharing and defaults for `get_variable`, with TensorFlow's rules.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidemill_tensor::{DType, Shape};
 
 use crate::error::or_panic;
-use crate::graph::{Graph, Restore, join};
+use crate::graph::{Context, Graph, Restore, join};
 use crate::handle::Tensor;
 use crate::init::Initializer;
 use crate::variable::{Regularizer, Variable, VariableOptions};
@@ -77,6 +78,8 @@ pub struct VariableScopeBuilder {
     graph: Graph,
     state: ScopeState,
     name_scope: Option<String>,
+    /// Whether the scope was open before: then what is opened in it now does not count afterwards.
+    again: bool,
 }
 
 impl VariableScopeBuilder {
@@ -130,12 +133,24 @@ impl VariableScopeBuilder {
     /// Runs `f` in the scope; the scope closes when `f` returns or panics.
     #[track_caller]
     pub fn enter<R>(self, f: impl FnOnce(&VariableScope) -> R) -> R {
-        let VariableScopeBuilder { graph, state, name_scope } = self;
+        let VariableScopeBuilder { graph, state, name_scope, again } = self;
         let scope = VariableScope { graph: graph.clone(), state: state.clone() };
         let run = || {
-            graph.write().context.variable_scopes.push(state);
-            let _guard =
-                Restore { graph: &graph, restore: |cx, ()| drop(cx.variable_scopes.pop()), saved: Some(()) };
+            let mut locked = graph.write();
+            let context = &mut locked.context;
+            context.unique_scopes.insert(state.name.clone());
+            let kept = if again { below(&context.unique_scopes, &state.name) } else { vec![] };
+            let saved = Some((state.name.clone(), kept));
+            context.variable_scopes.push(state);
+            drop(locked);
+            let close = |cx: &mut Context, (name, kept): (String, Vec<String>)| {
+                cx.variable_scopes.pop();
+                for inside in below(&cx.unique_scopes, &name) {
+                    cx.unique_scopes.remove(&inside);
+                }
+                cx.unique_scopes.extend(kept);
+            };
+            let _guard = Restore { graph: &graph, restore: close, saved };
             f(&scope)
         };
         match name_scope {
@@ -160,22 +175,30 @@ impl Graph {
     pub fn variable_scope(&self, name: &str) -> VariableScopeBuilder {
         let mut state = self.read().context.variable_scopes.last().cloned().unwrap_or_default();
         state.name = join(&state.name, name);
-        VariableScopeBuilder { graph: self.clone(), state, name_scope: Some(name.to_owned()) }
+        VariableScopeBuilder { graph: self.clone(), state, name_scope: Some(name.to_owned()), again: false }
     }
 
-    /// A variable scope whose name is made unique among its siblings: `default`, then `default_1`. For layers that hold
-    /// variables and may be used several times.
+    /// A variable scope whose name is unique among the scopes that were opened since the one around it was: `default`, then `default_1`. For layers that hold
+    /// variables and may be used several times. Entering the scope around it anew starts from `default` again, so that a scope that reuses finds
+    /// the variables of all its layers.
+    ///
+    /// ```
+    /// use tidemill_core::Graph;
+    /// let g = Graph::new();
+    /// let layer = || g.unique_variable_scope("layer").enter(|vs| vs.get_variable("w", [2]));
+    /// let (a, b) = g.variable_scope("net").enter(|_| (layer(), layer()));
+    /// assert_eq!(b.name(), "net/layer_1/w:0");
+    /// assert_eq!(g.variable_scope("net").reuse().enter(|_| (layer(), layer())), (a, b));
+    /// ```
     pub fn unique_variable_scope(&self, default: &str) -> VariableScopeBuilder {
-        let outer = self.read().context.variable_scopes.last().map(|s| s.name.clone()).unwrap_or_default();
-        let mut state = self.write();
-        let counts = &mut state.variables.scope_counts;
+        let state = self.read();
+        let outer = state.context.variable_scopes.last().map_or("", |s| s.name.as_str());
         let mut unique = default.to_owned();
         let mut i = 0;
-        while counts.contains_key(&join(&outer, &unique)) {
+        while state.context.unique_scopes.contains(&join(outer, &unique)) {
             i += 1;
             unique = format!("{default}_{i}");
         }
-        counts.insert(join(&outer, &unique), 1);
         drop(state);
         self.variable_scope(&unique)
     }
@@ -184,7 +207,7 @@ impl Graph {
     pub fn reenter_variable_scope(&self, scope: &VariableScope) -> VariableScopeBuilder {
         let last = scope.name().rsplit('/').next().unwrap_or_default().to_owned();
         let name_scope = (!last.is_empty()).then_some(last);
-        VariableScopeBuilder { graph: self.clone(), state: scope.state.clone(), name_scope }
+        VariableScopeBuilder { graph: self.clone(), state: scope.state.clone(), name_scope, again: true }
     }
 
     /// The variable scope that is open.
@@ -199,6 +222,13 @@ impl Graph {
         let penalties = self.tensors_in(crate::graph::keys::REGULARIZATION_LOSSES);
         (!penalties.is_empty()).then(|| crate::ops::add_n(penalties))
     }
+}
+
+/// Those of the scopes that are inside of the one of this name.
+fn below(scopes: &BTreeSet<String>, name: &str) -> Vec<String> {
+    let prefix = join(name, "");
+    let inside = scopes.range(prefix.clone()..).take_while(|scope| scope.starts_with(&prefix));
+    inside.cloned().collect()
 }
 
 impl VariableScope {

@@ -203,8 +203,6 @@ impl<I: Initializer> From<I> for VariableOptions {
 #[derive(Default)]
 pub(crate) struct VariableStore {
     pub(crate) by_name: IndexMap<String, (Variable, Origin)>,
-    /// How often each variable scope was opened by a default name.
-    pub(crate) scope_counts: IndexMap<String, usize>,
 }
 
 impl Graph {
@@ -331,7 +329,7 @@ impl Graph {
 
     #[track_caller]
     fn new_variable(&self, initial_value: impl Operand, trainable: bool) -> Variable {
-        let origin = self.read().context.origin(Origin::here());
+        let origin = self.origin();
         let variable = self.outside_of_bodies(|| {
             self.name_scope("Variable").enter(|| {
                 let scope = self.current_name_scope();

@@ -1,5 +1,7 @@
 //! What nodes made now inherit: the name scope, control dependencies, and whose gradient they are.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
@@ -22,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) region: RegionId,
     /// Open variable scopes, innermost last.
     pub(crate) variable_scopes: Vec<ScopeState>,
+    /// The full names of the variable scopes that were opened since the ones around them were: what unique names must differ from.
+    pub(crate) unique_scopes: BTreeSet<String>,
 }
 
 struct ControlFrame {
@@ -212,6 +216,12 @@ impl Graph {
         self.write().context.caller.get_or_insert(origin);
         let _guard = Restore { graph: self, restore: |cx, saved| cx.caller = saved, saved: Some(saved) };
         f()
+    }
+
+    /// The line that errors name for what is built now: the one that [`with_origin`](Graph::with_origin) was given, or the caller's.
+    #[track_caller]
+    pub fn origin(&self) -> Origin {
+        self.read().context.origin(Origin::here())
     }
 
     /// Runs `f`; what it makes is the gradient of the forward node `name`, and errors in it show that node's line.

@@ -32,7 +32,7 @@ use crate::op::{Op, OpRef};
 use crate::ops::Param;
 use crate::variable::VariableStore;
 use collections::Collections;
-use context::Context;
+pub(crate) use context::Context;
 use names::{Claim, Names};
 
 /// How deep a chain of shape arithmetic is followed when a shape argument's value is wanted.
