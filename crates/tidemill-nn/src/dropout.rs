@@ -1,7 +1,7 @@
 //! Dropout.
 
 use tidemill_core::ops::{self, Uniform};
-use tidemill_core::{Error, Operand, Origin, Resolved, Result, ShapeArg, Tensor, Value};
+use tidemill_core::{Error, Operand, Resolved, Result, ShapeArg, Tensor, Value};
 
 use crate::or_panic;
 
@@ -45,7 +45,7 @@ pub fn dropout(x: impl Into<Tensor>, rate: impl Operand) -> Tensor {
 pub fn dropout_with(x: impl Into<Tensor>, of: Dropout) -> Tensor {
     let x = x.into();
     let graph = x.graph();
-    let origin = Origin::here();
+    let origin = graph.origin();
     let dropped = graph.with_origin(origin.clone(), || graph.name_scope("dropout").enter(|| of.apply(x)));
     or_panic(dropped.map_err(|e| e.with_origin(origin)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_core::ops::{Nest, Uniform};
-use tidemill_core::{DType, Error, Graph, Operand, Origin, Result, Tensor};
+use tidemill_core::{DType, Error, Graph, Operand, Result, Tensor};
 
 use super::keep::KeepProb;
 use super::{RnnCell, zeros_within};
@@ -139,8 +139,9 @@ impl<C: RnnCell> RnnCell for DropoutWrapper<C> {
 
     #[track_caller]
     fn call(&self, inputs: Tensor, state: C::State) -> (Tensor, C::State) {
-        let origin = Origin::here();
-        let called = inputs.graph().with_origin(origin.clone(), || {
+        let graph = inputs.graph();
+        let origin = graph.origin();
+        let called = graph.with_origin(origin.clone(), || {
             let inputs = self.dropout(self.input, inputs, "input_0".to_owned())?;
             let (output, next) = self.cell.call(inputs, state);
             let tensors = next.flatten().into_iter().zip(next.droppable()).enumerate();

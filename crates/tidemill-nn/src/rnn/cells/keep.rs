@@ -1,6 +1,6 @@
 //! Probabilities of keeping an element, as cells with dropout take them.
 
-use tidemill_core::{Error, Operand, Resolved, Tensor, ops};
+use tidemill_core::{Error, Operand, Origin, Resolved, Tensor, ops};
 
 use crate::dropout::{Dropout, dropout_with, number_in};
 use crate::or_panic;
@@ -18,13 +18,15 @@ impl KeepProb {
 
     #[track_caller]
     pub(super) fn new(name: &str, prob: impl Operand) -> KeepProb {
-        or_panic(prob.natural().and_then(|prob| match prob {
+        let origin = Origin::here();
+        let checked = prob.natural().and_then(|prob| match prob {
             Resolved::Tensor(prob) => Ok(KeepProb::Tensor(prob)),
             Resolved::Value(value) => match number_in(&value) {
                 Some(prob) if (0.0..=1.0).contains(&prob) => Ok(KeepProb::Number(prob)),
                 _ => Err(Error::invalid(format!("{name} must be a number between 0 and 1, but is {value}"))),
             },
-        }))
+        });
+        or_panic(checked.map_err(|e| e.with_origin(origin)))
     }
 
     /// Whether anything may be dropped.

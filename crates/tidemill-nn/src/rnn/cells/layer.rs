@@ -95,7 +95,7 @@ impl Layer {
                 "the inputs of {} must be floats [batch, depth] with a known depth, but are {ty}",
                 self.name
             ))
-            .with_origin(Origin::here()))),
+            .with_origin(inputs.graph().origin()))),
         }
     }
 

@@ -111,8 +111,8 @@ impl<C: RnnCell> Cells for Vec<C> {
     #[track_caller]
     fn call(&self, mut inputs: Tensor, state: Self::State) -> (Tensor, Self::State) {
         if state.len() != self.len() {
-            let message = format!("{} states for {} cells", state.len(), self.len());
-            or_panic(Err(Error::invalid(message).with_origin(Origin::here())))
+            let message = format!("a state of {} parts for {} cells", state.len(), self.len());
+            or_panic(Err(Error::invalid(message).with_origin(inputs.graph().origin())))
         }
         let mut states = Vec::with_capacity(self.len());
         for (i, (cell, state)) in self.iter().zip(state).enumerate() {

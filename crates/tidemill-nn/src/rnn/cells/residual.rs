@@ -68,7 +68,7 @@ impl<C: RnnCell> RnnCell for ResidualWrapper<C> {
                 inputs.shape(),
                 output.shape()
             ))
-            .with_origin(Origin::here()))),
+            .with_origin(inputs.graph().origin()))),
         };
         (summed, next)
     }
