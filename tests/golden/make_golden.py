@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Records what real TensorFlow does, as data for Tidemill's tests.
 
-    python make_golden.py [names] [tutorial] [rnn] [optimizers] [random] [errors] [--corpus DIR]
+    python make_golden.py [names] [tutorial] [rnn] [cells] [optimizers] [random] [errors] [--corpus DIR]
 
 needs `pip install tensorflow-cpu==2.21.0 tf_keras==2.21.0` and writes beside itself:
 
     names/*.json       which nodes TensorFlow's Python builds, in order: names, types, inputs, output types
     tutorial/*         twenty training steps of the RNN tutorial, converted from the conformance corpus (--corpus)
     rnn/*              two training steps of recurrent networks, converted from the conformance corpus (--corpus)
+    cells.*            two steps of each recurrent cell, and the gradients
     optimizers.*       variables and slots after each step of each optimizer
     random.*           the values of seeded random ops, to the bit
     errors.json        TensorFlow's words for common mistakes
@@ -31,6 +32,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cases import ERRORS, FORWARD, GRADIENTS, OPTIMIZER_CASES, SCOPES, VARIABLES
+from cells import CELLS
 
 tf.disable_v2_behavior()
 tf.disable_resource_variables()
@@ -369,6 +371,52 @@ def write_npz(path, members):
     print("%8d  %s" % (os.path.getsize(path), os.path.relpath(path, HERE)))
 
 
+# ------------------------------------------------------------------------------------------------------------- cells
+
+
+def waves(k, shape, dtype):
+    """The k-th array of a case: element i is sin(1.7 i + 0.3 k + 0.5)."""
+    return np.sin(1.7 * np.arange(np.prod(shape, dtype=int)) + 0.3 * k + 0.5).reshape(shape).astype(dtype)
+
+
+def make_cells():
+    cases, arrays = [], {}
+    for name, make in CELLS.items():
+        for dtype in (tf.float32, tf.float64):
+            with tf.Graph().as_default(), tf.Session() as sess:
+                xs = [tf.placeholder(dtype, [3, 2]) for _ in range(2)]
+                cell = make(dtype)
+                zeros = cell.zero_state(3, dtype)
+                start = tf.nest.flatten(zeros)
+                first, state = cell(xs[0], zeros)
+                names = [t.name for t in [first] + tf.nest.flatten(state)]
+                second, state = cell(xs[1], state)
+                results = [first, second] + tf.nest.flatten(state)
+                loss = tf.add_n([tf.reduce_sum(r * waves(k, r.shape, dtype.as_numpy_dtype)) for k, r in enumerate(results)])
+                variables = tf.trainable_variables()
+                inputs = xs + start + variables
+                fetches = results + tf.gradients(loss, inputs)
+                assert None not in fetches
+                sess.run(tf.global_variables_initializer())
+                initial = [np.unique(v) for v in sess.run(variables)]
+                values = [waves(k, v.shape, dtype.as_numpy_dtype) for k, v in enumerate(inputs)]
+                for v, value in zip(variables, values[len(xs + start):]):
+                    v.load(value, sess)
+                feeds = dict(zip(xs + start, values))
+                key = "%s_%s" % (name, dtype.name)
+                arrays[key] = np.concatenate([np.concatenate([np.ravel(a) for a in sess.run(fetches, feeds)]) for _ in range(2)])
+                cases.append(Line({
+                    "case": name, "dtype": dtype.name, "names": names, "values": key + ".npy",
+                    "state": [s.shape.as_list() for s in start],
+                    "variables": [[v.op.name, v.shape.as_list(), plain(i[0]) if len(i) == 1 else None]
+                                  for v, i in zip(variables, initial)],
+                }))
+    dump("cells.json", {
+        "oracle": ORACLE, "what": "Two steps of each cell of cells.py, and the gradients; see README.md.", "cases": cases,
+    })
+    write_npz("cells.npz", arrays)
+
+
 # -------------------------------------------------------------------------------------------------------- optimizers
 
 
@@ -498,11 +546,11 @@ def make_errors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", help="names tutorial rnn optimizers random errors (default: all)")
+    parser.add_argument("sections", nargs="*", help="names tutorial rnn cells optimizers random errors (default: all)")
     parser.add_argument("--corpus", help="folder of the conformance corpus (holds cases/)")
     options = parser.parse_args()
-    sections = options.sections or ["names", "tutorial", "rnn", "optimizers", "random", "errors"]
-    for section, make in (("names", make_names), ("optimizers", make_optimizers), ("random", make_random), ("errors", make_errors)):
+    sections = options.sections or ["names", "tutorial", "rnn", "cells", "optimizers", "random", "errors"]
+    for section, make in (("names", make_names), ("cells", make_cells), ("optimizers", make_optimizers), ("random", make_random), ("errors", make_errors)):
         if section in sections:
             make()
     for section, make in (("tutorial", make_tutorial), ("rnn", make_rnn)):
