@@ -86,28 +86,32 @@ impl Dropout {
             return Err(Error::invalid(format!("dropout takes floats, but x is {}", x.ty())));
         }
         let number = |n: f64| graph.constant(Value::scalar(n).cast(dtype));
-        let (rate, scaled) = match self.rate {
-            Resolved::Tensor(rate) => (rate, x / (1.0 - rate)),
-            Resolved::Value(rate) => {
-                let rate = match number_in(&rate) {
-                    Some(rate) if (0.0..1.0).contains(&rate) => rate,
-                    _ => {
-                        return Err(Error::invalid(format!(
-                            "the rate must be a number in [0, 1), but is {rate}"
-                        )));
-                    }
-                };
-                if rate == 0.0 {
-                    return Ok(x);
-                }
-                (number(rate), ops::multiply(x, number(1.0 / (1.0 - rate))))
-            }
+        let noise = || {
+            let shape = self.noise_shape.unwrap_or_else(|| ops::shape(x).into());
+            graph.random_uniform_with(dtype, shape, Uniform::new(0, 1).seed(self.seed))
         };
-        let shape = self.noise_shape.unwrap_or_else(|| ops::shape(x).into());
-        let noise = graph.random_uniform_with(dtype, shape, Uniform::new(0, 1).seed(self.seed));
-        let dropped = ops::select(noise.ge(rate), scaled, number(0.0));
+        let (scaled, kept) = match self.rate {
+            Resolved::Tensor(rate) if rate.shape().rank().is_none_or(|rank| rank == 0) => {
+                (x / (1.0 - rate), noise().ge(rate))
+            }
+            Resolved::Tensor(rate) => {
+                return Err(Error::invalid(format!("the rate must be a scalar, but is {}", rate.ty())));
+            }
+            Resolved::Value(value) => match number_in(&value) {
+                Some(0.0) => return Ok(x),
+                Some(rate) if (0.0..1.0).contains(&rate) => {
+                    (ops::multiply(x, number(1.0 / (1.0 - rate))), noise().ge(rate))
+                }
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "the rate must be a number in [0, 1), but is {value}"
+                    )));
+                }
+            },
+        };
+        let dropped = ops::select(kept, scaled, number(0.0));
         if !dropped.shape().is_compatible_with(&x.shape()) {
-            let (noise, x) = (noise.shape(), x.shape());
+            let (noise, x) = (kept.shape(), x.shape());
             return Err(Error::invalid(format!("the noise must broadcast to {x}, but its shape is {noise}")));
         }
         Ok(dropped)

@@ -1,32 +1,38 @@
 //! Moments, and normalisation by them.
 
-use tidemill_core::ops::{self, Reduce};
-use tidemill_core::{Operand, Origin, Tensor};
+use tidemill_core::ops::{self, Mean};
+use tidemill_core::{Axes, Operand, Origin, Tensor};
 
-/// The mean and the variance `mean((x - mean)²)` over some axes (see [`Reduce`]). TensorFlow: `tf.nn.moments`.
+/// The mean and the variance `mean((x - mean)²)` over some axes, which the results lack, or have with size 1 if `keep_dims`. TensorFlow: `tf.nn.moments`.
 ///
 /// ```
-/// use tidemill_core::{DType, Graph, ops::Reduce};
+/// use tidemill_core::{DType, Graph};
 /// use tidemill_nn::normalization::moments;
 /// let g = Graph::new();
 /// let x = g.placeholder(DType::F32, [None, Some(4)]);
-/// let (mean, variance) = moments(x, Reduce::over(-1).keep_dims());
-/// assert_eq!(mean.ty().to_string(), "f32[?,1]");
-/// assert_eq!(variance.ty().to_string(), "f32[?,1]");
+/// assert_eq!(moments(x, 0, false).0.ty().to_string(), "f32[4]");
+/// assert_eq!(moments(x, 1, true).1.ty().to_string(), "f32[?,1]");
 /// ```
 ///
 /// # Panics
-/// When an axis is out of range or named twice.
+/// When `x` is no number, or an axis is out of range or named twice.
 #[track_caller]
-pub fn moments(x: impl Into<Tensor>, over: impl Into<Reduce>) -> (Tensor, Tensor) {
-    let (x, over) = (x.into(), over.into());
+pub fn moments(x: impl Into<Tensor>, axes: impl Into<Axes>, keep_dims: bool) -> (Tensor, Tensor) {
+    let (x, Axes(axes)) = (x.into(), axes.into());
     let graph = x.graph();
+    let mean_of = |x, name| {
+        let mean = graph.op(Mean { keep_dims: true }).name(name).input(x);
+        mean.constant("reduction_indices", axes.clone()).tensor()
+    };
     graph.with_origin(Origin::here(), || {
         graph.name_scope("moments").enter(|| {
-            let mean = ops::reduce_mean_with(x, over.clone().keep_dims());
+            let mean = mean_of(x, "mean");
             // The variance does not change with the mean, to first order: nothing flows back there.
-            let deviation = ops::squared_difference(x, ops::stop_gradient(mean));
-            (ops::reduce_mean_with(x, over.clone()), ops::reduce_mean_with(deviation, over))
+            let variance = mean_of(ops::squared_difference(x, ops::stop_gradient(mean)), "variance");
+            match keep_dims {
+                true => (mean, variance),
+                false => (ops::squeeze_axes(mean, axes.clone()), ops::squeeze_axes(variance, axes.clone())),
+            }
         })
     })
 }
@@ -38,7 +44,7 @@ pub fn moments(x: impl Into<Tensor>, over: impl Into<Reduce>) -> (Tensor, Tensor
 /// use tidemill_nn::normalization::{batch_normalization, moments};
 /// let g = Graph::new();
 /// let x = g.placeholder(DType::F32, [None, Some(4)]);
-/// let (mean, variance) = moments(x, 0);
+/// let (mean, variance) = moments(x, 0, false);
 /// let (offset, scale) = (g.get_variable("offset", [4]), g.get_variable("scale", [4]));
 /// let normal = batch_normalization(x, mean, variance, offset, scale, 1e-3);
 /// assert_eq!(normal.ty().to_string(), "f32[?,4]");

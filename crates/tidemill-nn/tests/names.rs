@@ -10,7 +10,7 @@ use tidemill_nn::train::{
     self, AdagradOptimizer, AdamOptimizer, GradientDescentOptimizer, MinimizeOptions, MomentumOptimizer,
     Optimizer,
 };
-use tidemill_nn::{clip, init, rnn};
+use tidemill_nn::{clip, dropout, init, normalization, rnn};
 
 /// Op type and inputs of each node, by name. Nodes of gradients are left out, and stand as `gradients` where they are inputs:
 /// they are compared elsewhere.
@@ -318,6 +318,13 @@ fn cross_entropies() {
             ops::sparse_softmax_cross_entropy_with_logits(labels, logits);
         });
     }
+}
+
+#[test]
+fn dropout_and_normalisation() {
+    let x = |g: &Graph| g.placeholder(DType::F32, [2, 3]).named("x");
+    check("forward", "moments", |g| drop(normalization::moments(x(g), 0, false)));
+    check("forward", "dropout", |g| drop(dropout::dropout_with(x(g), dropout::Dropout::new(0.5).seed(1))));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The long short-term memory with layer normalisation.
 
-use tidemill_core::ops::{self, Reduce};
-use tidemill_core::{Operand, Tensor, VariableScope};
+use tidemill_core::{DType, Operand, Tensor, VariableScope, ops};
 
 use super::RnnCell;
 use super::keep::KeepProb;
@@ -109,13 +108,13 @@ impl LayerNormBasicLSTMCell {
         if !self.layer_norm {
             return x;
         }
-        /// What keeps rows of equal elements finite.
-        const EPSILON: f64 = 1e-12;
+        // What keeps rows of equal elements finite.
+        let epsilon = if x.dtype() == DType::F16 { 1e-3 } else { 1e-12 };
         vs.graph().variable_scope(name).enter(|vs| {
             let gamma = vs.get_variable_with("gamma", [self.units], init::constant(self.norm_gain));
             let beta = vs.get_variable_with("beta", [self.units], init::constant(self.norm_shift));
-            let (mean, variance) = moments(x, Reduce::over(1).keep_dims());
-            batch_normalization(x, mean, variance, beta, gamma, EPSILON)
+            let (mean, variance) = moments(x, 1, true);
+            batch_normalization(x, mean, variance, beta, gamma, epsilon)
         })
     }
 }
