@@ -80,6 +80,14 @@ impl<'a> NodeAttrs<'a> {
         }
     }
 
+    /// A truth value.
+    pub(crate) fn bool(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
+            Some(Value::B(v)) => Ok(*v),
+            other => Err(wrong_kind(name, "bool", other)),
+        }
+    }
+
     /// A string attribute.
     pub(crate) fn string(&self, name: &str) -> Result<&'a str> {
         match self.get(name) {

@@ -4,6 +4,7 @@
 //! computes none), devices, and any default graph: sources name the graph they add to, everything else finds it from an
 //! operand.
 
+mod attempt;
 mod builder;
 mod collections;
 mod context;

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     used: FxHashMap<String, u32>,
+    /// What the keys changed since the outermost attempt began had before.
+    journal: Vec<(String, Option<u32>)>,
+    attempts: usize,
 }
 
 /// What one call of [`Names::claim`] changed, so that it can be taken back.
@@ -22,12 +25,48 @@ pub(crate) struct Claim {
 }
 
 impl Names {
+    /// Gives a key its count, or takes it out.
+    fn set(&mut self, key: &str, count: Option<u32>) -> Option<u32> {
+        let before = match count {
+            Some(count) => self.used.insert(key.to_owned(), count),
+            None => self.used.remove(key),
+        };
+        if self.attempts > 0 {
+            self.journal.push((key.to_owned(), before));
+        }
+        before
+    }
+
+    /// From now on changes can be taken back, to here.
+    pub(super) fn start_journal(&mut self) -> usize {
+        self.attempts += 1;
+        self.journal.len()
+    }
+
+    /// Takes back what was changed since `mark`.
+    pub(super) fn go_back(&mut self, mark: usize) {
+        for (key, before) in self.journal.drain(mark..).rev() {
+            match before {
+                Some(count) => self.used.insert(key, count),
+                None => self.used.remove(&key),
+            };
+        }
+    }
+
+    /// Ends what [`start_journal`](Names::start_journal) began.
+    pub(super) fn stop_journal(&mut self, mark: usize) {
+        self.attempts -= 1;
+        if self.attempts == 0 {
+            self.journal.truncate(mark);
+        }
+    }
+
     /// A name that nobody has, and marks it as used.
     pub(crate) fn claim(&mut self, name: String) -> (String, Claim) {
         let base = name.to_lowercase();
         let before = self.used.get(&base).copied();
         let Some(mut count) = before else {
-            self.used.insert(base.clone(), 1);
+            self.set(&base, Some(1));
             return (name, Claim { base, before, derived: None });
         };
         let mut derived = format!("{base}_{count}");
@@ -36,8 +75,8 @@ impl Names {
             derived = format!("{base}_{count}");
         }
         // TensorFlow counts one further for each suffix tried, so that the next search starts where this one ended.
-        self.used.insert(base.clone(), before.map_or(1, |b| b + 1).max(count));
-        self.used.insert(derived.clone(), 1);
+        self.set(&base, Some(before.map_or(1, |b| b + 1).max(count)));
+        self.set(&derived, Some(1));
         (format!("{name}_{count}"), Claim { base, before, derived: Some(derived) })
     }
 
@@ -45,25 +84,24 @@ impl Names {
     pub(crate) fn claim_exactly(&mut self, name: &str) -> Claim {
         let base = name.to_lowercase();
         let before = self.used.get(&base).copied();
-        self.used.entry(base.clone()).or_insert(1);
+        if before.is_none() {
+            self.set(&base, Some(1));
+        }
         Claim { base, before, derived: None }
     }
 
     /// Takes a claim back.
     pub(crate) fn release(&mut self, claim: Claim) {
         if let Some(derived) = claim.derived {
-            self.used.remove(&derived);
+            self.set(&derived, None);
         }
-        match claim.before {
-            Some(count) => self.used.insert(claim.base, count),
-            None => self.used.remove(&claim.base),
-        };
+        self.set(&claim.base, claim.before);
     }
 
     /// Moves a name that was claimed inside a renamed scope.
     pub(crate) fn move_key(&mut self, from: &str, to: &str) {
-        if let Some(count) = self.used.remove(&from.to_lowercase()) {
-            self.used.insert(to.to_lowercase(), count);
+        if let Some(count) = self.set(&from.to_lowercase(), None) {
+            self.set(&to.to_lowercase(), Some(count));
         }
     }
 }

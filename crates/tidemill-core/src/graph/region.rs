@@ -44,6 +44,14 @@ pub(crate) struct RegionState {
     controls: Vec<NodeId>,
 }
 
+impl RegionState {
+    /// Forgets what is no longer there.
+    pub(super) fn keep(&mut self, kept: impl Fn(NodeId) -> bool) {
+        self.captures.retain(|c| kept(c.param));
+        self.controls.retain(|c| kept(*c));
+    }
+}
+
 /// An outer value used in a region.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Capture {
@@ -183,20 +191,36 @@ impl Graph {
                 self.op(Param { ty: ty.clone() }).origin(origin.clone()).try_build().map(|op| op.output(0))
             })
             .collect::<Result<_>>()?;
-        let results = f(&made)?;
+        let params = made.iter().map(|t| t.node).collect();
+        let mut built = Built { region, params, captures: vec![], results: vec![], controls: vec![] };
+        self.finish_region(&mut built, f(&made)?)?;
+        Ok(built)
+    }
+
+    /// Adds to a region that is built, and gives it the results that `f` returns.
+    pub(crate) fn extend_region(
+        &self,
+        built: &mut Built,
+        f: impl FnOnce() -> Result<Vec<Tensor>>,
+    ) -> Result<()> {
+        self.in_region(built.region, || self.finish_region(built, f()?))
+    }
+
+    fn finish_region(&self, built: &mut Built, results: Vec<Tensor>) -> Result<()> {
         let mut state = self.write();
         // A result made outside is captured like any other use.
-        let results = results
+        built.results = results
             .iter()
             .map(|t| match t.graph_id() == self.id() {
                 true => state.localise(t.output()),
                 false => Err(Error::invalid("a result of the body belongs to another graph")),
             })
             .collect::<Result<Vec<_>>>()?;
-        let closed = state.region_mut(region);
+        let closed = state.region_mut(built.region);
         closed.open = false;
-        let (captures, controls) = (closed.captures.clone(), std::mem::take(&mut closed.controls));
-        Ok(Built { region, params: made.iter().map(|t| t.node).collect(), captures, results, controls })
+        built.captures = closed.captures.clone();
+        built.controls.append(&mut closed.controls);
+        Ok(())
     }
 
     /// Runs `f`; what it makes belongs to no body of a loop or conditional and has no control dependencies: variables are made there, wherever they are

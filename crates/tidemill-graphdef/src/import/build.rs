@@ -1,25 +1,29 @@
 //! One node after the other.
 
 use std::fmt;
-use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tidemill_core::{
-    AttrMap, Error, Graph, OpBuilder, OpRef, OpSet, Operation, Origin, PartialShape, Result, Tensor, ops,
+    AttrMap, Effect, Error, ErrorKind, Graph, OpBuilder, OpRef, OpSet, Operation, Origin, Result, Tensor,
 };
 
-use super::source::{Port, Source};
+use super::functions::Library;
+use super::regions::{Again, Region};
+use super::source::Source;
 use super::value::{Made, Val};
-use super::{ImportOptions, variables};
-use crate::op_defs::{self, NodeAttrs};
-use crate::proto::attr_value::Value as ProtoValue;
-use crate::proto::{DataType, GraphDef, NodeDef};
-use crate::{attr, dtype, tensor};
+use super::walk::Instance;
+use super::{ImportOptions, functions, nodes, variables};
+use crate::op_defs::NodeAttrs;
+use crate::proto::{GraphDef, NodeDef};
+use crate::{attr, dtype};
 
 /// How many unsupported ops, and nodes of each, an error lists.
 const LISTED: usize = 40;
 const LISTED_NODES: usize = 3;
+
+/// How many nodes an import may make: functions that call functions can make very many of a small file.
+const MAX_NODES: usize = 1 << 20;
 
 /// An op of a file that is not supported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,60 +49,115 @@ impl fmt::Display for UnsupportedOp {
 pub(super) struct Importer<'a> {
     pub(super) graph: &'a Graph,
     pub(super) ops: &'a OpSet,
+    pub(super) library: Library<'a>,
     options: &'a ImportOptions,
     /// The version of the program that wrote the file.
-    producer: i32,
+    pub(super) producer: i32,
+    /// The bodies that are being built, innermost last.
+    pub(super) regions: Vec<Region>,
+    /// What variables were read before the outermost body that is being built.
+    pub(super) outer_reads: FxHashMap<Tensor, Tensor>,
+    /// What the outermost body that is being built waits for.
+    pub(super) outer_controls: Vec<Operation>,
+    /// What was made outside of bodies that does more than compute.
+    pub(super) effects: Vec<Operation>,
+    /// Why the loop that could not be built has to be built again.
+    pub(super) again: Option<Again>,
+    /// How deep bodies and functions are in each other.
+    pub(super) depth: usize,
+    made: usize,
 }
 
 /// A node about to be made.
-pub(super) struct NodeCx<'a> {
-    pub(super) def: &'a NodeDef,
-    pub(super) attrs: NodeAttrs<'a>,
+pub(super) struct NodeCx<'n> {
+    pub(super) def: &'n NodeDef,
+    pub(super) attrs: NodeAttrs<'n>,
     pub(super) inputs: SmallVec<[Val; 4]>,
     pub(super) controls: SmallVec<[Operation; 2]>,
-    /// The full name.
-    pub(super) name: String,
+    pub(super) name: Name,
+}
+
+/// What a node is to be called.
+#[derive(Clone, Debug)]
+pub(super) enum Name {
+    /// This.
+    Exactly(String),
+    /// This, or with a number if it is taken.
+    Like(String),
+}
+
+impl Name {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Name::Exactly(name) | Name::Like(name) => name,
+        }
+    }
 }
 
 /// Makes a node that is not simply the core's op of the same name.
-pub(super) type Translate = fn(&Importer, &NodeCx) -> Result<Made>;
+pub(super) type Translate = for<'a, 'n> fn(&mut Importer<'a>, &NodeCx<'n>) -> Result<Made>;
 
 fn translation(op: &str) -> Option<Translate> {
-    match op {
-        "Const" => Some(constant),
-        "Placeholder" => Some(placeholder),
-        "Assert" => Some(assert),
-        _ => variables::translation(op),
-    }
+    nodes::translation(op).or_else(|| variables::translation(op)).or_else(|| functions::translation(op))
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(graph: &'a Graph, def: &GraphDef, options: &'a ImportOptions) -> Importer<'a> {
-        let producer = def.versions.as_ref().map_or(0, |v| v.producer);
-        Importer { graph, ops: &options.ops, options, producer }
+    pub(super) fn new(
+        graph: &'a Graph,
+        def: &'a GraphDef,
+        options: &'a ImportOptions,
+    ) -> Result<Importer<'a>> {
+        Ok(Importer {
+            graph,
+            ops: &options.ops,
+            library: Library::new(def.library.as_ref())?,
+            options,
+            producer: def.versions.as_ref().map_or(0, |v| v.producer),
+            regions: vec![],
+            outer_reads: FxHashMap::default(),
+            outer_controls: vec![],
+            effects: vec![],
+            again: None,
+            depth: 0,
+            made: 0,
+        })
     }
 
-    /// The ops among the nodes kept that are not supported, with the names of those nodes.
-    pub(super) fn unsupported(&self, source: &Source<'a>, keep: &[bool]) -> Vec<UnsupportedOp> {
+    /// The ops among the nodes kept, and in the functions they call, that are not supported, with the names of the nodes.
+    pub(super) fn unsupported(&mut self, source: &Source<'a>, keep: &[bool]) -> Result<Vec<UnsupportedOp>> {
         let mut missing: Vec<UnsupportedOp> = vec![];
         let mut place: FxHashMap<&str, usize> = FxHashMap::default();
-        for (item, _) in source.items.iter().zip(keep).filter(|(_, keep)| **keep) {
-            let op = item.def.op.as_str();
-            if translation(op).is_none() && self.ops.schema(op).is_none() {
-                let at = *place.entry(op).or_insert_with(|| {
-                    missing.push(UnsupportedOp { op: op.to_owned(), nodes: vec![] });
-                    missing.len() - 1
-                });
-                missing[at].nodes.push(item.def.name.clone());
+        let kept = source.items.iter().zip(keep).filter(|(_, keep)| **keep).filter_map(|(item, _)| item.def);
+        let mut called: Vec<&'a str> = vec![];
+        let mut look = |nodes: &mut dyn Iterator<Item = &'a NodeDef>, called: &mut Vec<&'a str>| {
+            for def in nodes {
+                called.extend(functions::called(def));
+                let op = def.op.as_str();
+                if translation(op).is_none() && self.ops.schema(op).is_none() && !self.library.has(op) {
+                    let at = *place.entry(op).or_insert_with(|| {
+                        missing.push(UnsupportedOp { op: op.to_owned(), nodes: vec![] });
+                        missing.len() - 1
+                    });
+                    missing[at].nodes.push(def.name.clone());
+                }
+            }
+        };
+        look(&mut kept.into_iter(), &mut called);
+        let mut seen: FxHashSet<&str> = FxHashSet::default();
+        while let Some(function) = called.pop() {
+            if seen.insert(function)
+                && let Some(def) = self.library.get(function)
+            {
+                look(&mut def.node_def.iter(), &mut called);
             }
         }
-        missing
+        Ok(missing)
     }
 
     /// # Errors
     /// `Unimplemented` listing the nodes whose ops are not supported.
-    pub(super) fn check_supported(&self, source: &Source<'a>, keep: &[bool]) -> Result<()> {
-        let missing = self.unsupported(source, keep);
+    pub(super) fn check_supported(&mut self, source: &Source<'a>, keep: &[bool]) -> Result<()> {
+        let missing = self.unsupported(source, keep)?;
         if missing.is_empty() {
             return Ok(());
         }
@@ -108,48 +167,8 @@ impl<'a> Importer<'a> {
         Err(Error::unimplemented(format!("ops that are not supported: {}{more}", list.join(", "))))
     }
 
-    /// Makes the nodes that `keep` tells.
-    pub(super) fn graph(&mut self, source: &Source<'a>, keep: &[bool]) -> Result<FxHashMap<String, Made>> {
-        let mut mapped: FxHashMap<Port, Tensor> = FxHashMap::default();
-        for (name, tensor) in &self.options.input_map {
-            let (node, output) = match name.rsplit_once(':') {
-                Some((node, output)) => (node, output.parse().unwrap_or(u32::MAX)),
-                None => (name.as_str(), 0),
-            };
-            let Some(&node) = source.by_name.get(node) else {
-                return Err(Error::not_found(format!(
-                    "the input map names \"{name}\", which is not in the graph"
-                )));
-            };
-            mapped.insert(Port { node, output }, *tensor);
-        }
-        let mut made: Vec<Option<Made>> = vec![None; source.items.len()];
-        for node in source.order(keep)? {
-            let item = &source.items[node as usize];
-            let def = item.def;
-            let at = |e: Error| e.with_node(&def.op, &def.name).with_origin(self.origin(&def.name));
-            let inputs = item.inputs.iter().map(|port| match mapped.get(port) {
-                Some(tensor) => Ok(Val::Tensor(*tensor)),
-                None => output_of(source, &made, *port),
-            });
-            let controls = item.controls.iter().filter_map(|c| made[*c as usize].as_ref()?.operation);
-            let cx = NodeCx {
-                def,
-                attrs: NodeAttrs { node: def, def: op_defs::find(&def.op), substitution: None },
-                inputs: inputs.collect::<Result<_>>().map_err(at)?,
-                controls: controls.collect(),
-                name: match self.options.prefix.as_str() {
-                    "" => def.name.clone(),
-                    prefix => format!("{prefix}/{}", def.name),
-                },
-            };
-            made[node as usize] = Some(self.node(&cx).map_err(at)?);
-        }
-        let names = source.items.iter().map(|item| item.def.name.clone());
-        Ok(names.zip(made).filter_map(|(name, made)| Some((name, made?))).collect())
-    }
-
-    fn node(&self, cx: &NodeCx) -> Result<Made> {
+    /// Makes a node.
+    pub(super) fn node(&mut self, cx: &NodeCx) -> Result<Made> {
         cx.attrs.check()?;
         if let Some(def) = cx.attrs.def {
             let want = cx.attrs.input_types(def, cx.inputs.len())?;
@@ -167,12 +186,13 @@ impl<'a> Importer<'a> {
         }
         match translation(&cx.def.op) {
             Some(translate) => translate(self, cx),
+            None if self.library.has(&cx.def.op) => functions::call_by_name(self, cx),
             None => self.plain(cx),
         }
     }
 
     /// The core's op of the same name.
-    fn plain(&self, cx: &NodeCx) -> Result<Made> {
+    fn plain(&mut self, cx: &NodeCx) -> Result<Made> {
         let (attrs, failed) = core_attrs(&cx.attrs);
         let op = match self.ops.make(&cx.def.op, &attrs) {
             Ok(op) => op,
@@ -184,25 +204,92 @@ impl<'a> Importer<'a> {
     }
 
     /// Adds the operation that stands for the node.
-    pub(super) fn add(&self, cx: &NodeCx, op: OpRef, inputs: &[Tensor]) -> Result<Operation> {
-        let builder = OpBuilder::new(self.graph, op)
-            .name(format!("{}/", cx.name))
-            .inputs(inputs)
-            .origin(self.origin(&cx.def.name));
-        cx.controls.iter().fold(builder, |builder, control| builder.control(*control)).try_build()
+    pub(super) fn add(&mut self, cx: &NodeCx, op: OpRef, inputs: &[Tensor]) -> Result<Operation> {
+        let inputs: SmallVec<[Tensor; 4]> = inputs.iter().map(|t| self.read(*t)).collect::<Result<_>>()?;
+        let builder = OpBuilder::new(self.graph, op).inputs(&inputs);
+        self.finish(builder, &cx.name, &cx.controls, &cx.def.name)
     }
 
     /// Adds an operation of which the file knows nothing, named `node/name`.
-    pub(super) fn helper(&self, cx: &NodeCx, name: &str, op: OpRef, inputs: &[Tensor]) -> Result<Operation> {
-        OpBuilder::new(self.graph, op)
-            .name(format!("{}/{name}", cx.name))
-            .inputs(inputs)
-            .origin(self.origin(&cx.def.name))
-            .try_build()
+    pub(super) fn helper(
+        &mut self,
+        cx: &NodeCx,
+        name: &str,
+        op: OpRef,
+        inputs: &[Tensor],
+    ) -> Result<Operation> {
+        let inputs: SmallVec<[Tensor; 4]> = inputs.iter().map(|t| self.read(*t)).collect::<Result<_>>()?;
+        let builder = OpBuilder::new(self.graph, op).inputs(&inputs);
+        self.finish(builder, &Name::Like(format!("{}/{name}", cx.name.text())), &cx.controls, &cx.def.name)
     }
 
-    fn origin(&self, node: &str) -> Origin {
+    /// Names an operation, and adds it.
+    pub(super) fn finish(
+        &mut self,
+        builder: OpBuilder,
+        name: &Name,
+        controls: &[Operation],
+        node: &str,
+    ) -> Result<Operation> {
+        self.made += 1;
+        if self.made > MAX_NODES {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!("the functions of the graph make more than {MAX_NODES} nodes"),
+            ));
+        }
+        let builder = builder.origin(self.origin(node)).name(match name {
+            Name::Exactly(name) => format!("{name}/"),
+            Name::Like(name) => name.clone(),
+        });
+        let made = controls.iter().fold(builder, |builder, control| builder.control(*control)).try_build()?;
+        if self.regions.is_empty() && self.graph.node(made.id()).op.effect() == Effect::Stateful {
+            self.effects.push(made);
+        }
+        Ok(made)
+    }
+
+    pub(super) fn origin(&self, node: &str) -> Origin {
         Origin::Imported { file: self.options.file.clone(), node: node.to_owned() }
+    }
+
+    /// Runs `f` one body or function deeper.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when that is too deep.
+    pub(super) fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        const MAX_DEPTH: usize = 100;
+        if self.depth >= MAX_DEPTH {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!(
+                    "bodies and functions are nested over {MAX_DEPTH} deep; does a function call itself?"
+                ),
+            ));
+        }
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Makes the nodes of the graph itself, and returns what has become of each.
+    pub(super) fn graph(&mut self, source: Source<'a>, keep: &[bool]) -> Result<FxHashMap<String, Made>> {
+        let mut mapped: FxHashMap<_, _> = FxHashMap::default();
+        for (name, tensor) in &self.options.input_map {
+            let port = source
+                .port(name)
+                .map_err(|e| Error::new(e.kind(), format!("the input map: {}", e.message())))?;
+            mapped.insert(port, Val::Tensor(*tensor));
+        }
+        let prefix = self.options.prefix.clone();
+        let full = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let names: Vec<String> = source.items.iter().map(|item| full(item.name)).collect();
+        self.graph.reserve_names(names.iter().map(String::as_str))?;
+        let wanted: Vec<String> = self.options.only.iter().flatten().cloned().collect();
+        let mut instance = Instance::of_graph(source.into_code(keep)?, prefix, mapped, &wanted);
+        self.root(&mut instance)?;
+        Ok(instance.into_made())
     }
 }
 
@@ -217,21 +304,10 @@ impl NodeCx<'_> {
     }
 }
 
-fn output_of(source: &Source, made: &[Option<Made>], port: Port) -> Result<Val> {
-    let name = &source.items[port.node as usize].def.name;
-    let Some(made) = &made[port.node as usize] else {
-        return Err(Error::internal(format!("\"{name}\" is used before it is made")));
-    };
-    made.outputs.get(port.output as usize).cloned().ok_or_else(|| {
-        Error::invalid(format!("\"{name}\" has {} outputs, no output {}", made.outputs.len(), port.output))
-    })
-}
-
 /// The attributes as the core has them, and why the first of those that it cannot have failed.
 pub(super) fn core_attrs(attrs: &NodeAttrs) -> (AttrMap, Option<Error>) {
     let (mut map, mut failed) = (AttrMap::new(), None);
-    let names: FxHashSet<&str> = attrs.names().filter(|name| !name.starts_with('_')).collect();
-    for name in names {
+    for name in attrs.names().filter(|name| !name.starts_with('_')) {
         let Some(value) = attrs.get(name) else { continue };
         match attr::from_value(value) {
             Ok(value) => map.insert(name, value),
@@ -241,56 +317,4 @@ pub(super) fn core_attrs(attrs: &NodeAttrs) -> (AttrMap, Option<Error>) {
         }
     }
     (map, failed)
-}
-
-fn constant(importer: &Importer, cx: &NodeCx) -> Result<Made> {
-    let Some(ProtoValue::Tensor(proto)) = cx.attrs.get("value") else {
-        return Err(Error::invalid("attribute `value` (tensor) is missing"));
-    };
-    let dtype = cx.attrs.dtype("dtype")?;
-    if dtype != proto.dtype {
-        return Err(Error::invalid(format!(
-            "attribute `dtype` is {}, but the value is {}",
-            dtype::name(dtype),
-            dtype::name(proto.dtype)
-        )));
-    }
-    if dtype == DataType::DtString as i32 {
-        let text: Vec<String> =
-            proto.string_val.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
-        let marker = importer.add(cx, Arc::new(ops::NoOp), &[])?;
-        return Ok(Made {
-            outputs: SmallVec::from_iter([Val::Strings(text.into())]),
-            operation: Some(marker),
-        });
-    }
-    let value = tensor::value_from_proto(proto)?;
-    Ok(importer.add(cx, Arc::new(ops::Const { value }), &[])?.into())
-}
-
-/// Before version 24 a shape of rank 0 meant an unknown one.
-fn placeholder(importer: &Importer, cx: &NodeCx) -> Result<Made> {
-    let dtype = dtype::from_proto(cx.attrs.dtype("dtype")?)?;
-    let shape = match cx.attrs.get("shape") {
-        Some(ProtoValue::Shape(shape)) => tensor::shape_from_proto(shape)?,
-        _ => PartialShape::unknown(),
-    };
-    let legacy = importer.producer < 24 && shape.rank() == Some(0);
-    let shape = if legacy { PartialShape::unknown() } else { shape };
-    Ok(importer.add(cx, Arc::new(ops::Placeholder { dtype, shape }), &[])?.into())
-}
-
-/// The strings among the data become the message.
-fn assert(importer: &Importer, cx: &NodeCx) -> Result<Made> {
-    let mut message: Vec<&str> = vec![];
-    let mut inputs: Vec<Tensor> = vec![];
-    for val in &cx.inputs {
-        match val {
-            Val::Strings(text) => message.extend(text.iter().map(String::as_str)),
-            Val::Tensor(t) => inputs.push(*t),
-            other => return Err(Error::unimplemented(format!("it shows {}", other.describe()))),
-        }
-    }
-    let op = ops::Assert { summarize: cx.attrs.int("summarize")?, message: message.join(" ") };
-    Ok(importer.add(cx, Arc::new(op), &inputs)?.into())
 }

@@ -2,14 +2,24 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `source.rs` | the nodes of a file or function: inputs found, order |
-//! | `build.rs` | one node after the other: inputs and attributes checked, a core op made |
-//! | `variables.rs` | resource variables become the core's |
+//! | `source.rs`, `order.rs` | the nodes of a file or function: inputs found, order |
+//! | `contexts.rs`, `blocks.rs` | TF1's control flow: where each node belongs, which nodes are one branch or loop |
+//! | `walk.rs` | the nodes of the blocks made, one after the other |
+//! | `build.rs`, `nodes.rs`, `variables.rs` | one node: inputs and attributes checked, a core op made |
+//! | `regions.rs` | the core's loops and conditionals, and variables that they write |
+//! | `functions.rs` | functions, and TF2's control flow |
 
+mod blocks;
 mod build;
+mod contexts;
+mod functions;
+mod nodes;
+mod order;
+mod regions;
 mod source;
 mod value;
 mod variables;
+mod walk;
 
 use prost::Message;
 use rustc_hash::FxHashMap;
@@ -164,13 +174,15 @@ pub fn import_graph_def(graph: &Graph, def: &GraphDef, options: &ImportOptions) 
     }
     let source = Source::of_graph(&def.node)?;
     let keep = options.kept(&source)?;
-    let mut importer = Importer::new(graph, def, options);
+    let mut importer = Importer::new(graph, def, options)?;
     importer.check_supported(&source, &keep)?;
-    let made = importer.graph(&source, &keep)?;
-    let mut imported = Imported { graph: graph.clone(), made, returned: vec![] };
-    imported.returned =
-        options.return_elements.iter().map(|name| imported.tensor(name)).collect::<Result<_>>()?;
-    Ok(imported)
+    graph.attempt(|| {
+        let made = graph.root_name_scope().enter(|| importer.graph(source, &keep))?;
+        let mut imported = Imported { graph: graph.clone(), made, returned: vec![] };
+        let names = &options.return_elements;
+        imported.returned = names.iter().map(|name| imported.tensor(name)).collect::<Result<_>>()?;
+        Ok(imported)
+    })
 }
 
 /// The ops of a GraphDef that [`import_graph_def`] would refuse, with the nodes that are such ops.
@@ -180,7 +192,7 @@ pub fn import_graph_def(graph: &Graph, def: &GraphDef, options: &ImportOptions) 
 pub fn unsupported_ops(def: &GraphDef, options: &ImportOptions) -> Result<Vec<UnsupportedOp>> {
     let source = Source::of_graph(&def.node)?;
     let keep = options.kept(&source)?;
-    Ok(Importer::new(&Graph::new(), def, options).unsupported(&source, &keep))
+    Importer::new(&Graph::new(), def, options)?.unsupported(&source, &keep)
 }
 
 impl ImportOptions {

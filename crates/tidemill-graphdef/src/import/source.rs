@@ -1,8 +1,5 @@
 //! The nodes of a graph file or of a function in it, with their inputs found and put in order.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tidemill_core::{Error, ErrorKind, Result};
@@ -19,7 +16,10 @@ pub(super) struct Port {
 /// A node and what it waits for.
 #[derive(Debug)]
 pub(super) struct Item<'a> {
-    pub(super) def: &'a NodeDef,
+    pub(super) name: &'a str,
+    pub(super) op: &'a str,
+    /// How the file describes it; an argument of a function has no such description.
+    pub(super) def: Option<&'a NodeDef>,
     pub(super) inputs: SmallVec<[Port; 4]>,
     pub(super) controls: SmallVec<[u32; 2]>,
 }
@@ -34,41 +34,49 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// The nodes of a graph.
     pub(super) fn of_graph(nodes: &'a [NodeDef]) -> Result<Source<'a>> {
-        Self::new(nodes, |by_name, input| {
-            let (name, output) = match input.rsplit_once(':') {
-                Some((name, output)) => match output.parse::<u32>() {
-                    Ok(output) => (name, output),
-                    Err(_) => return Err(Error::invalid(format!("the input \"{input}\" is not node:index"))),
-                },
-                None => (input, 0),
-            };
-            match by_name.get(name) {
-                Some(&node) => Ok(Port { node, output }),
-                None => Err(Error::invalid(format!("there is no node of the input \"{input}\""))),
-            }
-        })
+        Self::new([], nodes, |by_name, input| port(by_name, input))
     }
 
-    /// `resolve` finds what an input that is no control input means.
+    /// The port of a name, `node:output`.
+    pub(super) fn port(&self, name: &str) -> Result<Port> {
+        port(&self.by_name, name)
+    }
+
+    /// The arguments of a function stand before its nodes. `resolve` finds what an input that is no control input means.
     pub(super) fn new(
+        args: impl IntoIterator<Item = &'a str>,
         nodes: &'a [NodeDef],
         resolve: impl Fn(&FxHashMap<&'a str, u32>, &'a str) -> Result<Port>,
     ) -> Result<Source<'a>> {
         if nodes.len() > u32::MAX as usize / 2 {
             return Err(Error::new(ErrorKind::ResourceExhausted, format!("{} nodes", nodes.len())));
         }
-        let mut by_name = FxHashMap::with_capacity_and_hasher(nodes.len(), Default::default());
-        for (i, node) in nodes.iter().enumerate() {
-            check_name(&node.name).map_err(|e| e.with_node(&node.op, &node.name))?;
-            if by_name.insert(node.name.as_str(), i as u32).is_some() {
-                return Err(Error::new(ErrorKind::AlreadyExists, "there are two nodes of this name")
-                    .with_node(&node.op, &node.name));
+        let mut items: Vec<Item> = args
+            .into_iter()
+            .map(|name| Item {
+                name,
+                op: "_Arg",
+                def: None,
+                inputs: SmallVec::new(),
+                controls: SmallVec::new(),
+            })
+            .collect();
+        let count = items.len() + nodes.len();
+        let mut by_name = FxHashMap::with_capacity_and_hasher(count, Default::default());
+        let args = items.iter().map(|item| (item.op, item.name));
+        for (i, (op, name)) in args.chain(nodes.iter().map(|n| (n.op.as_str(), n.name.as_str()))).enumerate()
+        {
+            if op != "_Arg" {
+                check_name(name).map_err(|e| e.with_node(op, name))?;
+            }
+            if by_name.insert(name, i as u32).is_some() {
+                let error = Error::new(ErrorKind::AlreadyExists, "there are two nodes of this name");
+                return Err(error.with_node(op, name));
             }
         }
-        let items = nodes
-            .iter()
-            .map(|def| inputs_of(def, &by_name, &resolve).map_err(|e| e.with_node(&def.op, &def.name)))
-            .collect::<Result<_>>()?;
+        for def in nodes {
+            items.push(inputs_of(def, &by_name, &resolve).map_err(|e| e.with_node(&def.op, &def.name))?);
+        }
         Ok(Source { items, by_name })
     }
 
@@ -84,66 +92,41 @@ impl<'a> Source<'a> {
         reached
     }
 
-    fn waits_for(&self, node: u32) -> impl Iterator<Item = u32> {
+    /// The nodes that one waits for.
+    pub(super) fn waits_for(&self, node: u32) -> impl Iterator<Item = u32> {
         let item = &self.items[node as usize];
         item.inputs.iter().map(|p| p.node).chain(item.controls.iter().copied())
     }
 
-    /// The nodes for which `keep` holds, each after what it waits for; in the order of the file where that is one.
-    ///
-    /// # Errors
-    /// `InvalidArgument` naming the nodes of a cycle.
-    pub(super) fn order(&self, keep: &[bool]) -> Result<Vec<u32>> {
-        let count = self.items.len() as u32;
-        let mut waiting = vec![0u32; count as usize];
-        let mut followers: Vec<SmallVec<[u32; 4]>> = vec![SmallVec::new(); count as usize];
-        for node in (0..count).filter(|n| keep[*n as usize]) {
-            for before in self.waits_for(node) {
-                waiting[node as usize] += 1;
-                followers[before as usize].push(node);
-            }
-        }
-        let mut ready: BinaryHeap<Reverse<u32>> =
-            (0..count).filter(|n| keep[*n as usize] && waiting[*n as usize] == 0).map(Reverse).collect();
-        let mut order = vec![];
-        while let Some(Reverse(node)) = ready.pop() {
-            order.push(node);
-            for &next in &followers[node as usize] {
-                waiting[next as usize] -= 1;
-                if waiting[next as usize] == 0 {
-                    ready.push(Reverse(next));
-                }
-            }
-        }
-        match (0..count).find(|n| keep[*n as usize] && waiting[*n as usize] > 0) {
-            Some(stuck) => Err(self.cycle(stuck, &waiting)),
-            None => Ok(order),
+    /// The error of nodes that wait for each other.
+    pub(super) fn cycle(&self, nodes: &[u32]) -> Error {
+        let items: Vec<&Item> = nodes.iter().filter_map(|n| self.items.get(*n as usize)).collect();
+        let names: Vec<&str> = items.iter().take(5).map(|item| item.name).collect();
+        let more = if items.len() > names.len() { " -> ..." } else { "" };
+        let error = Error::invalid(format!(
+            "the graph has a cycle of {} nodes: {}{more}",
+            items.len(),
+            names.join(" -> ")
+        ));
+        match items.first() {
+            Some(item) => error.with_node(item.op, item.name),
+            None => error,
         }
     }
+}
 
-    /// Walks backwards among nodes that wait for ever until one comes again.
-    fn cycle(&self, stuck: u32, waiting: &[u32]) -> Error {
-        let mut path = vec![stuck];
-        let mut place = FxHashMap::from_iter([(stuck, 0)]);
-        let mut at = stuck;
-        let start = loop {
-            let Some(before) = self.waits_for(at).find(|n| waiting[*n as usize] > 0) else { break 0 };
-            if let Some(start) = place.insert(before, path.len()) {
-                break start;
-            }
-            path.push(before);
-            at = before;
-        };
-        let names: Vec<&str> =
-            path[start..].iter().rev().take(5).map(|n| self.items[*n as usize].def.name.as_str()).collect();
-        let def = self.items[path[start] as usize].def;
-        Error::invalid(format!(
-            "the graph has a cycle of {} nodes: {}{}",
-            path.len() - start,
-            names.join(" -> "),
-            if path.len() - start > names.len() { " -> ..." } else { "" }
-        ))
-        .with_node(&def.op, &def.name)
+fn port(by_name: &FxHashMap<&str, u32>, name: &str) -> Result<Port> {
+    let (node, output) = match name.rsplit_once(':') {
+        Some((node, output)) => match output.parse::<u32>() {
+            // Only digits: `parse` would take a sign.
+            Ok(number) if output.bytes().all(|b| b.is_ascii_digit()) => (node, number),
+            _ => return Err(Error::invalid(format!("\"{name}\" is not node:index"))),
+        },
+        None => (name, 0),
+    };
+    match by_name.get(node) {
+        Some(&node) => Ok(Port { node, output }),
+        None => Err(Error::invalid(format!("there is no node of the input \"{name}\""))),
     }
 }
 
@@ -152,7 +135,8 @@ fn inputs_of<'a>(
     by_name: &FxHashMap<&'a str, u32>,
     resolve: &impl Fn(&FxHashMap<&'a str, u32>, &'a str) -> Result<Port>,
 ) -> Result<Item<'a>> {
-    let mut item = Item { def, inputs: SmallVec::new(), controls: SmallVec::new() };
+    let (name, op) = (def.name.as_str(), def.op.as_str());
+    let mut item = Item { name, op, def: Some(def), inputs: SmallVec::new(), controls: SmallVec::new() };
     let mut seen = FxHashSet::default();
     for input in &def.input {
         match input.strip_prefix('^') {

@@ -9,7 +9,7 @@ use crate::dtype;
 use crate::proto::DataType;
 
 /// The value of one output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Val {
     /// A tensor of the graph; a reference, for variables.
     Tensor(Tensor),
@@ -25,6 +25,30 @@ impl Val {
         match self {
             Val::Tensor(t) | Val::Variable(t) => Some(*t),
             Val::Strings(_) => None,
+        }
+    }
+
+    /// The tensors that it is made of, which loops carry and conditionals give.
+    pub(super) fn parts(&self) -> SmallVec<[Tensor; 1]> {
+        match self {
+            Val::Tensor(t) => SmallVec::from_iter([*t]),
+            Val::Variable(_) | Val::Strings(_) => SmallVec::new(),
+        }
+    }
+
+    /// The same with other parts, as many as it has taken from `parts`.
+    pub(super) fn with_parts(&self, parts: &mut dyn Iterator<Item = Tensor>) -> Val {
+        match self {
+            Val::Tensor(t) => Val::Tensor(parts.next().unwrap_or(*t)),
+            Val::Variable(_) | Val::Strings(_) => self.clone(),
+        }
+    }
+
+    /// Whether one may stand where the other stands, with other parts.
+    pub(super) fn is_like(&self, other: &Val) -> bool {
+        match (self, other) {
+            (Val::Tensor(a), Val::Tensor(b)) => a.dtype() == b.dtype(),
+            (a, b) => a == b,
         }
     }
 
@@ -52,6 +76,14 @@ impl Val {
 pub(super) struct Made {
     pub(super) outputs: SmallVec<[Val; 1]>,
     pub(super) operation: Option<Operation>,
+}
+
+impl Made {
+    /// One output, which is no operation of its own.
+    pub(super) fn value(value: Val) -> Made {
+        let operation = value.parts().first().map(|t| t.op());
+        Made { outputs: SmallVec::from_iter([value]), operation }
+    }
 }
 
 impl From<Operation> for Made {

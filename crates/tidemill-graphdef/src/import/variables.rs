@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidemill_core::{AttrValue, DType, Error, OpRef, PartialShape, Result, Tensor, ops};
+use tidemill_core::{AttrValue, DType, Error, OpRef, Operation, PartialShape, Result, Tensor, ops};
 
 use super::build::{Importer, NodeCx, Translate, core_attrs};
 use super::value::{Made, Val};
@@ -22,8 +22,11 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
     match op {
         "VarHandleOp" => Some(handle),
         "Variable" | "TemporaryVariable" => Some(reference),
-        "DestroyTemporaryVariable" | "ReadVariableOp" | "RefIdentity" => Some(read),
-        "AssignVariableOp" => Some(assign),
+        "DestroyTemporaryVariable" | "ReadVariableOp" => Some(read),
+        "RefIdentity" => Some(same_reference),
+        "AssignVariableOp" | "Assign" => Some(assign),
+        "AssignAdd" | "AssignSub" | "AssignAddVariableOp" | "AssignSubVariableOp" => Some(assign_more),
+        "IsVariableInitialized" => Some(is_initialized),
         "VarIsInitializedOp" => Some(is_initialized),
         "VariableShape" => Some(shape),
         "ResourceGather" => Some(gather),
@@ -33,9 +36,7 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
 
 /// The op on references that does what an op on handles does.
 fn update_of(op: &str) -> Option<&'static str> {
-    const UPDATES: [(&str, &str); 24] = [
-        ("AssignAddVariableOp", "AssignAdd"),
-        ("AssignSubVariableOp", "AssignSub"),
+    const UPDATES: [(&str, &str); 22] = [
         ("ResourceApplyAdadelta", "ApplyAdadelta"),
         ("ResourceApplyAdagrad", "ApplyAdagrad"),
         ("ResourceApplyAdagradDA", "ApplyAdagradDA"),
@@ -76,7 +77,7 @@ fn variable(cx: &NodeCx) -> Result<ops::VariableV2> {
     })
 }
 
-fn handle(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn handle(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let operation = importer.add(cx, Arc::new(variable(cx)?), &[])?;
     Ok(Made {
         outputs: SmallVec::from_iter([Val::Variable(operation.output(0))]),
@@ -84,30 +85,81 @@ fn handle(importer: &Importer, cx: &NodeCx) -> Result<Made> {
     })
 }
 
-fn reference(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn reference(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, Arc::new(variable(cx)?), &[])?.into())
 }
 
-fn read(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn read(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, Arc::new(ops::Identity {}), &[cx.variable(0)?])?.into())
 }
 
-fn assign(importer: &Importer, cx: &NodeCx) -> Result<Made> {
-    let op = ops::Assign { validate_shape: true, use_locking: true };
-    effect(importer, cx, Arc::new(op), &[cx.variable(0)?, cx.tensor(1)?])
+fn same_reference(_: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    Ok(Made::value(Val::Tensor(cx.variable(0)?)))
 }
 
-fn is_initialized(importer: &Importer, cx: &NodeCx) -> Result<Made> {
-    Ok(importer.add(cx, Arc::new(ops::IsVariableInitialized), &[cx.variable(0)?])?.into())
+fn assign(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let (variable, value) = (cx.variable(0)?, cx.tensor(1)?);
+    if !importer.regions.is_empty() {
+        let value = importer.add(cx, Arc::new(ops::Identity {}), &[value])?;
+        return written(importer, cx, variable, value);
+    }
+    // Handles do not say whether the shape may change; the variable's own shape does.
+    let validate_shape =
+        cx.attrs.bool("validate_shape").unwrap_or(false) || variable.shape().is_fully_known();
+    let op = ops::Assign { validate_shape, use_locking: true };
+    effect(importer, cx, Arc::new(op), &[variable, value])
 }
 
-fn shape(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn assign_more(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let (variable, delta) = (cx.variable(0)?, cx.tensor(1)?);
+    let adds = cx.def.op.starts_with("AssignAdd");
+    let op: OpRef = match (importer.regions.is_empty(), adds) {
+        (true, true) => Arc::new(ops::AssignAdd { use_locking: true }),
+        (true, false) => Arc::new(ops::AssignSub { use_locking: true }),
+        (false, true) => Arc::new(ops::AddV2),
+        (false, false) => Arc::new(ops::Sub),
+    };
+    if importer.regions.is_empty() {
+        return effect(importer, cx, op, &[variable, delta]);
+    }
+    let value = importer.add(cx, op, &[variable, delta])?;
+    written(importer, cx, variable, value)
+}
+
+/// In a body a variable is written by giving it another value.
+fn written(importer: &mut Importer, cx: &NodeCx, variable: Tensor, value: Operation) -> Result<Made> {
+    importer.write(variable, value.output(0))?;
+    let outputs =
+        if is_reference(cx) { SmallVec::from_iter([Val::Tensor(variable)]) } else { SmallVec::new() };
+    Ok(Made { outputs, operation: Some(value) })
+}
+
+/// Whether the node's variable is a reference, not a handle; then its result is that reference.
+fn is_reference(cx: &NodeCx) -> bool {
+    matches!(cx.inputs.first(), Some(Val::Tensor(_)))
+}
+
+fn is_initialized(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let variable = cx.variable(0)?;
+    let op = ops::IsVariableInitialized;
+    if importer.regions.is_empty() {
+        return Ok(importer.add(cx, Arc::new(op), &[variable])?.into());
+    }
+    let graph = importer.graph;
+    let answer = graph.outside_of_bodies(|| {
+        let builder = graph.op(op).name(format!("{}/is_initialized", cx.name.text())).input(variable);
+        importer.outer_controls.iter().fold(builder, |b, control| b.control(*control)).try_build()
+    })?;
+    Ok(importer.add(cx, Arc::new(ops::Identity {}), &[answer.output(0)])?.into())
+}
+
+fn shape(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let op = ops::Shape { out_type: dtype::from_proto(cx.attrs.dtype("out_type")?)? };
     Ok(importer.add(cx, Arc::new(op), &[cx.variable(0)?])?.into())
 }
 
 /// The axis is the number of batch dimensions.
-fn gather(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn gather(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let batch_dims = cx.attrs.int("batch_dims")?;
     let axis = importer.helper(cx, "axis", Arc::new(ops::Const { value: batch_dims.into() }), &[])?;
     let mut attrs = core_attrs(&cx.attrs).0;
@@ -117,10 +169,13 @@ fn gather(importer: &Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, op, &[cx.variable(0)?, cx.tensor(1)?, axis.output(0)])?.into())
 }
 
-fn update(importer: &Importer, cx: &NodeCx) -> Result<Made> {
+fn update(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let Some(name) = update_of(&cx.def.op) else {
         return Err(Error::internal("no update is known"));
     };
+    if !importer.regions.is_empty() {
+        return Err(Error::unimplemented("in the body of a loop or conditional"));
+    }
     let mut attrs = core_attrs(&cx.attrs).0;
     if cx.attrs.get("use_locking").is_none() {
         attrs.insert("use_locking", AttrValue::Bool(true));
@@ -130,10 +185,13 @@ fn update(importer: &Importer, cx: &NodeCx) -> Result<Made> {
     effect(importer, cx, op, &inputs)
 }
 
-/// An operation whose results nobody sees.
-fn effect(importer: &Importer, cx: &NodeCx, op: OpRef, inputs: &[Tensor]) -> Result<Made> {
+/// An operation on a variable. On a handle it has no result.
+fn effect(importer: &mut Importer, cx: &NodeCx, op: OpRef, inputs: &[Tensor]) -> Result<Made> {
     let operation = importer.add(cx, op, inputs)?;
-    Ok(Made { outputs: SmallVec::new(), operation: Some(operation) })
+    Ok(match is_reference(cx) {
+        true => operation.into(),
+        false => Made { outputs: SmallVec::new(), operation: Some(operation) },
+    })
 }
 
 impl NodeCx<'_> {

@@ -1,9 +1,6 @@
 //! Functions that choose.
 
-use tidemill_tensor::DType;
-
-use super::loops::close;
-use super::{If, Nest};
+use super::{If, Nest, Region};
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::Tensor;
 
@@ -31,12 +28,6 @@ pub fn cond<N: Nest>(
     let pred = pred.into();
     let graph = pred.graph();
     let build = || -> Result<N> {
-        if pred.dtype() != DType::Bool {
-            return Err(Error::invalid(format!(
-                "the predicate of a conditional must be a bool, not {}",
-                pred.ty()
-            )));
-        }
         let mut structure = None;
         let then = graph.build_region(&[], None, &origin, |_| {
             let nest = true_fn();
@@ -45,19 +36,8 @@ pub fn cond<N: Nest>(
             Ok(results)
         })?;
         let orelse = graph.build_region(&[], None, &origin, |_| Ok(false_fn().flatten()))?;
-        if then.results.len() != orelse.results.len() {
-            return Err(Error::invalid(format!(
-                "one branch gives {} tensors, the other {}",
-                then.results.len(),
-                orelse.results.len()
-            )));
-        }
-        let waits: Vec<_> = then.controls.iter().chain(&orelse.controls).copied().collect();
-        let ((then, a), (orelse, b)) = (close(&graph, &then), close(&graph, &orelse));
-        let captures: Vec<Tensor> = a.iter().chain(&b).map(|o| graph.handle(*o)).collect();
-        let builder =
-            graph.op(If { then, orelse }).name("cond").input(pred).inputs(&captures).origin(origin.clone());
-        let made = waits.iter().fold(builder, |b, c| b.control(graph.operation_of(*c))).try_build()?;
+        let made = If::of(&graph, pred, &Region(then), &Region(orelse))?.name("cond").origin(origin.clone());
+        let made = made.try_build()?;
         match structure {
             Some(nest) => Ok(nest.rebuild(&mut made.outputs().into_iter())),
             None => Err(Error::internal("the branch of a conditional was not built")),

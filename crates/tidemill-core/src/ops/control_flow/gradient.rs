@@ -14,7 +14,7 @@
 
 use smallvec::SmallVec;
 
-use super::loops::close;
+use super::region::close;
 use super::{FakeParam, If, Loop};
 use crate::autodiff::{GradCx, Gradient, Gradients, Grads};
 use crate::error::{Origin, Result};

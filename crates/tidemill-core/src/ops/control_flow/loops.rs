@@ -2,11 +2,9 @@
 
 use tidemill_tensor::{DType, PartialShape};
 
-use super::{Body, Loop, Nest};
+use super::{LoopParts, Nest, Region};
 use crate::error::{Error, Origin, Result, or_panic};
-use crate::graph::{Built, Graph};
-use crate::handle::{Operation, Tensor};
-use crate::ids::{NodeId, Output};
+use crate::handle::Tensor;
 use crate::infer::TensorType;
 
 /// Repeats `body` on the loop variables as long as `cond` holds, and returns their last values. TensorFlow: `tf.while_loop`.
@@ -111,16 +109,15 @@ impl<N: Nest> While<N> {
                 shape_of_y = Some(y);
                 Ok(results)
             })?;
-            let made = LoopParts {
+            let parts = LoopParts {
                 trip: self.maximum,
                 reverse: false,
                 carries: starts.clone(),
                 xs: vec![],
-                cond: Some(condition),
-                body: step,
-                name: "while",
-            }
-            .build(&graph, origin.clone())?;
+                cond: Some(Region(condition)),
+                body: Region(step),
+            };
+            let made = parts.builder(&graph)?.name("while").origin(origin.clone()).try_build()?;
             let mut outputs = made.outputs().into_iter();
             let last = self.vars.rebuild(&mut outputs);
             match shape_of_y {
@@ -162,54 +159,6 @@ fn covers(wide: &PartialShape, narrow: &PartialShape) -> bool {
             wide.len() == narrow.len() && wide.iter().zip(narrow).all(|(w, n)| w.is_none() || w == n)
         }
     }
-}
-
-/// What a [`Loop`] is made of.
-pub(crate) struct LoopParts {
-    pub(crate) trip: Option<Tensor>,
-    pub(crate) reverse: bool,
-    pub(crate) carries: Vec<Tensor>,
-    pub(crate) xs: Vec<Tensor>,
-    pub(crate) cond: Option<Built>,
-    pub(crate) body: Built,
-    pub(crate) name: &'static str,
-}
-
-impl LoopParts {
-    /// Adds the loop to the current region.
-    pub(crate) fn build(self, graph: &Graph, origin: Origin) -> Result<Operation> {
-        let (cond, cond_captures) = match &self.cond {
-            Some(built) => {
-                let (body, captures) = close(graph, built);
-                (Some(body), captures)
-            }
-            None => (None, vec![]),
-        };
-        let (body, body_captures) = close(graph, &self.body);
-        let op = Loop {
-            trip: self.trip.is_some(),
-            reverse: self.reverse,
-            carries: self.carries.len(),
-            xs: self.xs.len(),
-            cond,
-            body,
-        };
-        let mut operands: Vec<Tensor> = self.trip.into_iter().collect();
-        operands.extend(self.carries);
-        operands.extend(self.xs);
-        operands.extend(cond_captures.iter().chain(&body_captures).map(|o| graph.handle(*o)));
-        let waits = self.cond.iter().chain([&self.body]).flat_map(|b| b.controls.iter());
-        let builder = graph.op(op).name(self.name).inputs(&operands).origin(origin);
-        waits.fold(builder, |b, c| b.control(graph.operation_of(*c))).try_build()
-    }
-}
-
-/// The body of a built region, its parameters being the declared ones and then the captures; and what is captured.
-pub(crate) fn close(graph: &Graph, built: &Built) -> (Body, Vec<Output>) {
-    let params: Vec<NodeId> =
-        built.params.iter().copied().chain(built.captures.iter().map(|c| c.param)).collect();
-    let body = graph.body(built, params, built.results.clone());
-    (body, built.captures.iter().map(|c| c.outer).collect())
 }
 
 /// How a [`scan`] goes.
@@ -275,10 +224,9 @@ pub fn scan<C: Nest, X: Nest, Y: Nest>(
             carries: carries.clone(),
             xs: slices.clone(),
             cond: None,
-            body,
-            name: "scan",
+            body: Region(body),
         };
-        let made = parts.build(&graph, origin.clone())?;
+        let made = parts.builder(&graph)?.name("scan").origin(origin.clone()).try_build()?;
         let mut outputs = made.outputs().into_iter();
         let last = init.rebuild(&mut outputs);
         match shape_of_y {

@@ -7,12 +7,14 @@ mod conditional;
 mod gradient;
 mod loops;
 mod nest;
+mod region;
 
 use tidemill_tensor::{DType, PartialShape};
 
 pub use conditional::{case, cond};
 pub use loops::{ScanOptions, While, foldl, foldr, map_fn, scan, while_loop};
 pub use nest::Nest;
+pub use region::{LoopParts, Region};
 
 use crate::autodiff::{GradCx, Grads};
 use crate::error::{Error, Result};

@@ -1,0 +1,120 @@
+//! Nodes that the core writes otherwise.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidemill_core::{DType, Error, OpRef, PartialShape, Result, Tensor, ops};
+
+use super::build::{Importer, NodeCx, Translate};
+use super::value::{Made, Val};
+use crate::proto::DataType;
+use crate::proto::attr_value::Value;
+use crate::{dtype, tensor};
+
+pub(super) fn translation(op: &str) -> Option<Translate> {
+    match op {
+        "Const" | "HostConst" => Some(constant),
+        "Placeholder" | "PlaceholderV2" => Some(placeholder),
+        "Assert" => Some(assert),
+        "ControlTrigger" => Some(control_trigger),
+        "ToBool" => Some(to_bool),
+        "LoopCond" | "Snapshot" | "GuaranteeConst" | "DeepCopy" => Some(identity),
+        "Switch" | "RefSwitch" | "Merge" | "RefMerge" | "Enter" | "RefEnter" | "Exit" | "RefExit"
+        | "NextIteration" | "RefNextIteration" => Some(misplaced),
+        _ => None,
+    }
+}
+
+/// Control flow is made from what stands around these nodes, not from them.
+fn misplaced(_: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    Err(Error::internal(format!("a {} is made by itself", cx.def.op)))
+}
+
+fn constant(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let Some(Value::Tensor(proto)) = cx.attrs.get("value") else {
+        return Err(Error::invalid("attribute `value` (tensor) is missing"));
+    };
+    let dtype = cx.attrs.dtype("dtype")?;
+    if dtype != proto.dtype {
+        return Err(Error::invalid(format!(
+            "attribute `dtype` is {}, but the value is {}",
+            dtype::name(dtype),
+            dtype::name(proto.dtype)
+        )));
+    }
+    if dtype == DataType::DtString as i32 {
+        let text: Vec<String> =
+            proto.string_val.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
+        let marker = importer.add(cx, Arc::new(ops::NoOp), &[])?;
+        return Ok(Made {
+            outputs: SmallVec::from_iter([Val::Strings(text.into())]),
+            operation: Some(marker),
+        });
+    }
+    let value = tensor::value_from_proto(proto)?;
+    Ok(importer.add(cx, Arc::new(ops::Const { value }), &[])?.into())
+}
+
+/// Before version 24 a shape of rank 0 meant an unknown one.
+fn placeholder(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let dtype = dtype::from_proto(cx.attrs.dtype("dtype")?)?;
+    let shape = match cx.attrs.get("shape") {
+        Some(Value::Shape(shape)) => tensor::shape_from_proto(shape)?,
+        _ => PartialShape::unknown(),
+    };
+    let legacy = importer.producer < 24 && shape.rank() == Some(0);
+    let shape = if legacy { PartialShape::unknown() } else { shape };
+    Ok(importer.add(cx, Arc::new(ops::Placeholder { dtype, shape }), &[])?.into())
+}
+
+/// The strings among the data become the message.
+fn assert(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let mut message: Vec<&str> = vec![];
+    let mut inputs: Vec<Tensor> = vec![];
+    for val in &cx.inputs {
+        match val {
+            Val::Strings(text) => message.extend(text.iter().map(String::as_str)),
+            Val::Tensor(t) => inputs.push(*t),
+            other => return Err(Error::unimplemented(format!("it shows {}", other.describe()))),
+        }
+    }
+    let op = ops::Assert { summarize: cx.attrs.int("summarize")?, message: message.join(" ") };
+    Ok(importer.add(cx, Arc::new(op), &inputs)?.into())
+}
+
+fn control_trigger(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    Ok(importer.add(cx, Arc::new(ops::NoOp), &[])?.into())
+}
+
+fn identity(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    Ok(importer.add(cx, Arc::new(ops::Identity {}), &[cx.tensor(0)?])?.into())
+}
+
+fn to_bool(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let truth = importer.truth(cx, &cx.inputs[0])?;
+    Ok(importer.add(cx, Arc::new(ops::Identity {}), &[truth])?.into())
+}
+
+impl Importer<'_> {
+    /// Whether a value counts as true: a scalar that is not zero, any other tensor that is not empty.
+    pub(super) fn truth(&mut self, cx: &NodeCx, value: &Val) -> Result<Tensor> {
+        let tensor = match value {
+            Val::Tensor(t) => self.read(*t)?,
+            other => return Err(Error::unimplemented(format!("whether {} is true", other.describe()))),
+        };
+        let ty = tensor.ty();
+        let op: OpRef = match (ty.shape.rank(), ty.dtype) {
+            (Some(0), DType::Bool) => return Ok(tensor),
+            // Unknown ranks are taken for scalars, as conditions are.
+            (None, DType::Bool) => return Ok(tensor),
+            (Some(0) | None, _) => Arc::new(ops::Cast { dst: DType::Bool }),
+            (Some(_), _) => {
+                let size =
+                    self.helper(cx, "size", Arc::new(ops::Size { out_type: DType::I64 }), &[tensor])?;
+                let op = Arc::new(ops::Cast { dst: DType::Bool });
+                return Ok(self.helper(cx, "truth", op, &[size.output(0)])?.output(0));
+            }
+        };
+        Ok(self.helper(cx, "truth", op, &[tensor])?.output(0))
+    }
+}
