@@ -111,9 +111,9 @@ impl<T: Lanes> Product<'_, T> {
         }
         let packed = packed.as_ptr().cast();
         let mut i = 0;
-        // SAFETY of all: `k` rows of `V` vectors have just been packed; `way` saw to it that so many fit; the rows are below `m`.
         if I::WIDE {
             while i + WIDE <= m {
+                // SAFETY: `k` rows of `V` vectors have just been packed; `way` saw to it that so many fit; the rows are below `m`.
                 unsafe { self.rows::<I, V, WIDE>(i, first, width, packed) };
                 i += WIDE;
             }
@@ -177,14 +177,15 @@ impl<T: Lanes> Product<'_, T> {
             let width = (n - j).min(lanes);
             let mut i = 0;
             while i < m {
-                // SAFETY of all: `i + R <= m` and `j + width <= n`.
-                i += match m - i {
-                    8.. if I::WIDE => unsafe { self.outer::<I, 8>(i, j, width) },
-                    6.. if I::WIDE => unsafe { self.outer::<I, 6>(i, j, width) },
-                    4.. => unsafe { self.outer::<I, 4>(i, j, width) },
-                    2.. => unsafe { self.outer::<I, 2>(i, j, width) },
-                    // SAFETY: see above.
-                    _ => unsafe { self.outer::<I, 1>(i, j, width) },
+                // SAFETY: `i + R <= m` and `j + width <= n`, whichever arm.
+                i += unsafe {
+                    match m - i {
+                        8.. if I::WIDE => self.outer::<I, 8>(i, j, width),
+                        6.. if I::WIDE => self.outer::<I, 6>(i, j, width),
+                        4.. => self.outer::<I, 4>(i, j, width),
+                        2.. => self.outer::<I, 2>(i, j, width),
+                        _ => self.outer::<I, 1>(i, j, width),
+                    }
                 };
             }
             j += width;
@@ -206,19 +207,19 @@ impl<T: Lanes> Product<'_, T> {
             let (mut x, mut y) = (self.x.as_ptr().add(i), self.y.as_ptr().add(j));
             for _ in 0..k / 2 {
                 let v = T::Vector::<I>::load(y, width);
-                for r in 0..R {
-                    even[r] = T::Vector::<I>::splat(*x.add(r)).fma(v, even[r]);
+                for (r, sum) in even.iter_mut().enumerate() {
+                    *sum = T::Vector::<I>::splat(*x.add(r)).fma(v, *sum);
                 }
                 let v = T::Vector::<I>::load(y.add(b[0]), width);
-                for r in 0..R {
-                    odd[r] = T::Vector::<I>::splat(*x.add(a[1] + r)).fma(v, odd[r]);
+                for (r, sum) in odd.iter_mut().enumerate() {
+                    *sum = T::Vector::<I>::splat(*x.add(a[1] + r)).fma(v, *sum);
                 }
                 (x, y) = (x.wrapping_add(2 * a[1]), y.wrapping_add(2 * b[0]));
             }
             if k % 2 == 1 {
                 let v = T::Vector::<I>::load(y, width);
-                for r in 0..R {
-                    even[r] = T::Vector::<I>::splat(*x.add(r)).fma(v, even[r]);
+                for (r, sum) in even.iter_mut().enumerate() {
+                    *sum = T::Vector::<I>::splat(*x.add(r)).fma(v, *sum);
                 }
             }
             let out = self.out.as_ptr().cast_mut();

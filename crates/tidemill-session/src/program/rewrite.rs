@@ -1,14 +1,12 @@
 //! Building a program anew from an old one, operation by operation.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
-use tidemill_core::{Op, OpRef, TensorType, Value};
+use tidemill_core::{TensorType, Value};
 
 use super::{Inst, InstId, Kind, Program, Ref};
 
 /// Goes through an old program in order and makes a new one: operations are [`keep`](Rewrite::keep)t, or others are
-/// [`add`](Rewrite::add)ed and what the old ones gave is [`replace`](Rewrite::replace)d by what the new ones give.
+/// [`add`](Rewrite::add_kind)ed and what the old ones gave is [`replace`](Rewrite::replace)d by what the new ones give.
 pub(crate) struct Rewrite {
     insts: Vec<Inst>,
     /// Where each output of each old operation is now.
@@ -31,11 +29,6 @@ impl Rewrite {
     pub(crate) fn get(&self, old: Ref) -> Ref {
         self.refs[old.inst.index()][old.index as usize]
             .unwrap_or_else(|| unreachable!("{old} is used before it is made"))
-    }
-
-    /// Whether an old value is there already.
-    pub(crate) fn has(&self, old: Ref) -> bool {
-        self.refs[old.inst.index()][old.index as usize].is_some()
     }
 
     /// The old operation, with its operands where they are now.
@@ -72,27 +65,10 @@ impl Rewrite {
         Ref { inst: self.push(inst), index: 0 }
     }
 
-    /// [`add_kind`](Rewrite::add_kind) of an op.
-    pub(crate) fn add<O: Op>(
-        &mut self,
-        like: &Inst,
-        op: O,
-        inputs: impl IntoIterator<Item = Ref>,
-        outputs: impl IntoIterator<Item = TensorType>,
-    ) -> Ref {
-        let op: OpRef = Arc::new(op);
-        self.add_kind(like, Kind::Op(op), inputs, outputs)
-    }
-
     /// A constant.
     pub(crate) fn constant(&mut self, like: &Inst, value: Value) -> Ref {
         let ty = TensorType::new(value.dtype(), value.shape());
         self.add_kind(like, Kind::Constant(value), [], [ty])
-    }
-
-    /// The type of a new value.
-    pub(crate) fn ty(&self, new: Ref) -> &TensorType {
-        &self.insts[new.inst.index()].outputs[new.index as usize]
     }
 
     /// From now on `new` is what `old` was.
