@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use tidemill_core::{Result, Shape};
 use tidemill_tensor::Element;
 
-use super::simd::{Body, Isa, Level, run};
+use super::simd::{Body, Isa, Level, run, wide};
 use super::{Args, CompileCx, Compiled, Step};
 
 /// A function of one element. Closures are; functions that want fused multiply-adds implement it for a struct.
@@ -67,6 +67,7 @@ impl<T, U, F> Loop1<T, U, F> {
 
 impl<T: Element, U: Element, F: Map1<T, U>> Body for Loop1<T, U, F> {
     type Out = ();
+    const WIDE: bool = wide(T::DTYPE);
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Loop1 { x, y, n, f } = self;
@@ -356,6 +357,7 @@ unsafe fn fill<T: Element>(to: *mut T, from: *const T, n: usize, moves: bool) {
 
 impl<T: Element, U: Element, F: Map2<T, U>> Body for Loop2<'_, T, U, F> {
     type Out = ();
+    const WIDE: bool = wide(T::DTYPE);
     #[inline(always)]
     fn run<I: Isa>(self) {
         if self.walk.inner <= SHORT && self.walk.outer.turns() > 1 {

@@ -10,7 +10,7 @@ use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
-use super::simd::{Body, Isa, Level, run};
+use super::simd::{Body, Isa, Level, run, wide};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -104,6 +104,7 @@ struct Walk<'a, T, A, F> {
 
 impl<T: Element, A: Copy, F: Fold<T, A>> Body for Walk<'_, T, A, F> {
     type Out = ();
+    const WIDE: bool = wide(T::DTYPE);
     #[inline(always)]
     fn run<I: Isa>(self) {
         const LANES: usize = 16;

@@ -9,6 +9,8 @@
 
 use std::sync::OnceLock;
 
+use tidemill_core::DType;
+
 use super::vector::Vector;
 
 /// An instruction set that this process may use.
@@ -109,8 +111,15 @@ fused!(512, std::arch::x86_64::__m512, std::arch::x86_64::__m512d);
 pub trait Body {
     /// What it returns.
     type Out;
+    /// Whether it is worth a copy for AVX-512 beside that for AVX2. Each copy costs machine code and compile time.
+    const WIDE: bool = true;
     /// Runs it.
     fn run<I: Isa>(self) -> Self::Out;
+}
+
+/// Whether loops over this dtype are compiled for AVX-512 too: those that training is made of are.
+pub const fn wide(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64)
 }
 
 /// Runs `body` as compiled for `level`, which must come from [`Level::detect`].
@@ -122,8 +131,8 @@ pub fn run<B: Body>(level: Level, body: B) -> B::Out {
         // SAFETY: the level comes from `detect`, which found these features on this machine.
         Level::Avx2 => unsafe { avx2(body) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Level::Avx512 => unsafe { avx512(body) },
+        // SAFETY: as above; AVX-512 is only detected where AVX2 is.
+        Level::Avx512 => unsafe { if const { B::WIDE } { avx512(body) } else { avx2(body) } },
     }
 }
 
