@@ -9,7 +9,7 @@
 //! | `xs: N*T` | any number of tensors of one dtype |
 //! | `xs: *` | any number of tensors of any dtypes |
 //! | `ref: &T` | a variable's reference |
-//! | `where T: Float, I: i32\|i64` | what a type variable may be: a class (`Any Num Float Int Signed`), or a list of dtypes |
+//! | `where T: Float, I: i32\|i64` | what a type variable may be: classes (`All`, `Any Num Float Int Signed` for elements that are bytes) and dtypes |
 
 use smallvec::SmallVec;
 use tidemill_tensor::DType;
@@ -257,16 +257,21 @@ fn spread<'a>(specs: &'a [ArgSpec], count: usize, what: &str) -> Result<SmallVec
 }
 
 fn dtype_class(class: &str) -> Result<Vec<DType>, String> {
+    if class.contains('|') {
+        let parts: Vec<Vec<DType>> = class.split('|').map(|part| dtype_class(part.trim())).collect::<Result<_, _>>()?;
+        return Ok(parts.concat());
+    }
     let keep = |f: fn(&DType) -> bool| Ok(DType::ALL.iter().copied().filter(f).collect());
     match class {
+        "All" => Ok([DType::ALL, &[DType::Variant, DType::Resource]].concat()),
         "Any" => keep(|_| true),
         "Num" => keep(|d| d.is_numeric()),
         "Float" => keep(|d| d.is_float()),
         "Int" => keep(|d| d.is_integer()),
         "Signed" => keep(|d| d.is_signed()),
-        list => list
-            .split('|')
-            .map(|d| d.trim().parse::<DType>().map_err(|_| format!("unknown class or dtype `{d}`")))
-            .collect(),
+        one => match one.parse() {
+            Ok(dtype) => Ok(vec![dtype]),
+            Err(_) => Err(format!("unknown class or dtype `{one}`")),
+        },
     }
 }

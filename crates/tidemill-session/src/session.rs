@@ -42,6 +42,7 @@ pub struct Session {
     graph: Graph,
     kernels: KernelTable,
     optimise: bool,
+    memory_limit: usize,
     variables: Variables,
     states: NodeStates,
     plans: PlanCache<Prepared>,
@@ -98,7 +99,11 @@ pub struct SessionBuilder {
     graph: Graph,
     kernels: KernelTable,
     optimise: bool,
+    memory_limit: usize,
 }
+
+/// How many bytes a run may use for one thing, unless told.
+const MEMORY_LIMIT: usize = 8 << 30;
 
 impl SessionBuilder {
     /// Adds the kernel of an op of one's own; one registered before for the same op is replaced.
@@ -119,6 +124,23 @@ impl SessionBuilder {
         self
     }
 
+    /// How many bytes a run may use for its arena, for the results of one step, for what one loop keeps of its turns, and for what is in one
+    /// list of tensors: 8 GiB unless told. What would be more is the error `ResourceExhausted`, before memory is taken.
+    ///
+    /// ```
+    /// use tidemill_core::{DType, ErrorKind, Graph};
+    /// use tidemill_session::{Session, feed};
+    /// let g = Graph::new();
+    /// let n = g.placeholder(DType::I32, [1]);
+    /// let sess = Session::builder(&g).memory_limit(1 << 20).build();
+    /// let error = sess.run(g.zeros(DType::F32, n), feed! { n => [1 << 20] }).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    /// ```
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = bytes;
+        self
+    }
+
     /// The session.
     pub fn build(self) -> Session {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -127,6 +149,7 @@ impl SessionBuilder {
             graph: self.graph,
             kernels: self.kernels,
             optimise: self.optimise,
+            memory_limit: self.memory_limit,
             variables: Variables::default(),
             states: NodeStates::default(),
             plans: PlanCache::default(),
@@ -171,7 +194,7 @@ impl Session {
 
     /// Sets up a session: kernels for ops of one's own, options.
     pub fn builder(graph: &Graph) -> SessionBuilder {
-        SessionBuilder { graph: graph.clone(), kernels: KernelTable::standard(), optimise: true }
+        SessionBuilder { graph: graph.clone(), kernels: KernelTable::standard(), optimise: true, memory_limit: MEMORY_LIMIT }
     }
 
     /// The graph it runs.
@@ -443,14 +466,16 @@ impl Session {
             .collect();
         guards.sort_unstable_by_key(|(v, _)| *v);
         let mut guards: SmallVec<[Guard; 16]> = guards.into_iter().map(|(_, guard)| guard).collect();
-        let mut frame = prepared.frames.take(plan)?;
         let cx = RunCx {
             kernels: &self.kernels,
             states: &self.states,
+            memory_limit: self.memory_limit,
             deadline,
             cancelled: [Some(&self.closed), options.cancel],
             trace: options.trace,
         };
+        cx.check_memory(plan.arena_bytes)?;
+        let mut frame = prepared.frames.take(plan)?;
         let results = exec::run(plan, &mut frame, feeds, &mut guards, &cx);
         prepared.frames.give_back(plan, frame);
         results

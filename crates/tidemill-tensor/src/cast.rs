@@ -8,6 +8,10 @@ pub(crate) fn cast(value: &Value, dtype: DType) -> Value {
     if value.dtype() == dtype {
         return value.clone();
     }
+    if value.dtype().is_object() || dtype.is_object() {
+        // An object is no number: zeros, or nothing, stand for it.
+        return Value::zeros(dtype, value.shape()).unwrap_or_else(|_| value.clone());
+    }
     dispatch!(dtype, D => Value::from_aligned(dtype, value.shape().clone(), cast_bytes::<D>(value)),
         else => value.clone())
 }

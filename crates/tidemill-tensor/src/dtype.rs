@@ -48,6 +48,10 @@ pub enum DType {
     U64,
     /// Truth value in one byte, which is 0 or 1.
     Bool,
+    /// An [`Object`](crate::Object) that is a value: a list of tensors, say.
+    Variant,
+    /// A handle of an [`Object`](crate::Object) that changes.
+    Resource,
 }
 
 /// What is known of one dtype: a row of [`DType::facts`].
@@ -64,10 +68,11 @@ enum Kind {
     Signed,
     Unsigned,
     Bool,
+    Object,
 }
 
 impl DType {
-    /// Every dtype, in declaration order.
+    /// Every dtype whose elements are bytes, in declaration order: all but those of [objects](Self::is_object).
     ///
     /// ```
     /// use tidemill_tensor::DType;
@@ -107,10 +112,12 @@ impl DType {
             DType::U32 => row(4, "u32", "uint32", Kind::Unsigned),
             DType::U64 => row(8, "u64", "uint64", Kind::Unsigned),
             DType::Bool => row(1, "bool", "bool", Kind::Bool),
+            DType::Variant => row(0, "variant", "variant", Kind::Object),
+            DType::Resource => row(0, "resource", "resource", Kind::Object),
         }
     }
 
-    /// Bytes per element.
+    /// Bytes per element; 0 where elements are [objects](Self::is_object).
     ///
     /// ```
     /// assert_eq!(tidemill_tensor::DType::I64.size(), 8);
@@ -172,7 +179,17 @@ impl DType {
     /// assert!(!tidemill_tensor::DType::Bool.is_numeric());
     /// ```
     pub const fn is_numeric(self) -> bool {
-        !matches!(self.facts().kind, Kind::Bool)
+        matches!(self.facts().kind, Kind::Float | Kind::Signed | Kind::Unsigned)
+    }
+
+    /// Whether elements are [`Object`](crate::Object)s.
+    ///
+    /// ```
+    /// use tidemill_tensor::DType;
+    /// assert!(DType::Variant.is_object() && !DType::F32.is_object());
+    /// ```
+    pub const fn is_object(self) -> bool {
+        matches!(self.facts().kind, Kind::Object)
     }
 }
 
@@ -189,6 +206,7 @@ impl FromStr for DType {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         DType::ALL
             .iter()
+            .chain(&[DType::Variant, DType::Resource])
             .copied()
             .find(|dtype| text == dtype.name() || text == dtype.tf_name())
             .or((text == "float16").then_some(DType::F16))

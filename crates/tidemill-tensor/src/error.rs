@@ -70,6 +70,12 @@ pub enum TensorError {
         /// The shape of the item at `index`.
         got: Shape,
     },
+    /// Elements of this dtype are objects where bytes are wanted, or the other way round.
+    #[error("elements of dtype {dtype} cannot be made of this")]
+    NotBytes {
+        /// The dtype.
+        dtype: DType,
+    },
     /// The bytes of an array of this shape cannot be addressed or allocated.
     #[error("an array {dtype}{shape} is too large for this machine's memory")]
     TooLarge {

@@ -8,6 +8,7 @@
 //! | [`Element`], [`dispatch!`] | the way from a runtime [`DType`] to a Rust type and back |
 //! | [`Shape`], [`PartialShape`] | sizes known fully, and sizes known in part |
 //! | [`Value`], [`IntoValue`] | a dense row-major array in host memory, its dtype known at run time |
+//! | [`Object`] | what the elements of some values are instead of bytes: lists, handles |
 //! | [`npz`], [`Value::load_npy`] | NumPy's file formats |
 //!
 //! Three invariants hold throughout:
@@ -50,3 +51,6 @@ pub use ndarray;
 pub use partial_shape::{Dim, PartialShape};
 pub use shape::Shape;
 pub use value::Value;
+
+/// An element of a tensor whose dtype [is of objects](DType::is_object): anything, which only the ops for it understand; or nothing yet.
+pub type Object = Option<std::sync::Arc<dyn std::any::Any + Send + Sync>>;

@@ -85,6 +85,9 @@ impl Value {
     /// Writes an array in the format of `.npy` files. See [`save_npy`](Self::save_npy), and
     /// [`read_npy`](Self::read_npy) for an example.
     pub fn write_npy(&self, mut writer: impl Write) -> Result<()> {
+        if self.dtype().is_object() {
+            return Err(crate::TensorError::NotBytes { dtype: self.dtype() });
+        }
         if self.rank() > MAX_RANK {
             return Err(npy(format!("cannot write {} axes; NumPy has at most {MAX_RANK}", self.rank())));
         }

@@ -1,8 +1,9 @@
 //! Where the bytes of a value lie.
 //!
-//! There are two kinds of storage. An *aligned* one is bytes that begin on a boundary of 64; what this crate
+//! There are three kinds of storage. An *aligned* one is bytes that begin on a boundary of 64; what this crate
 //! allocates is of that kind, and kernels may load whole vector registers from it. An *adopted* one is a
-//! `Vec<T>` of the caller's, taken without a copy and given back without one; it is aligned for `T` only.
+//! `Vec<T>` of the caller's, taken without a copy and given back without one; it is aligned for `T` only. The third
+//! kind holds [`Object`]s, and has no bytes.
 //!
 //! An adopted vector holds elements by its type. An aligned storage holds bytes that anyone with a `&mut` to
 //! them may set, so bytes of a `bool` value are checked whenever they are viewed as `bool`.
@@ -11,7 +12,7 @@ use std::any::Any;
 
 use aligned_vec::{AVec, ConstAlign};
 
-use crate::{DType, Element, Result, Shape, TensorError};
+use crate::{DType, Element, Object, Result, Shape, TensorError};
 
 /// The boundary on which aligned storage begins: a cache line, and the widest vector register.
 pub(crate) const ALIGNMENT: usize = 64;
@@ -23,6 +24,7 @@ pub(crate) type AlignedBytes = AVec<u8, ConstAlign<ALIGNMENT>>;
 pub(crate) enum Storage {
     Aligned(AlignedBytes),
     Adopted(Box<dyn AdoptedVec>),
+    Objects(DType, Vec<Object>),
 }
 
 /// A `Vec<T>` whose `T` is forgotten.
@@ -70,7 +72,7 @@ impl Storage {
     /// The adopted vector, or `None` where this is aligned storage or another type's.
     pub(crate) fn into_adopted<T: Element>(self) -> Option<Vec<T>> {
         match self {
-            Storage::Aligned(_) => None,
+            Storage::Aligned(_) | Storage::Objects(..) => None,
             Storage::Adopted(elements) => elements.into_any().downcast().ok().map(|elements| *elements),
         }
     }
@@ -79,6 +81,7 @@ impl Storage {
         match self {
             Storage::Aligned(bytes) => bytes,
             Storage::Adopted(elements) => elements.bytes(),
+            Storage::Objects(..) => &[],
         }
     }
 
@@ -93,6 +96,7 @@ impl Storage {
         match self {
             Storage::Aligned(bytes) => bytes,
             Storage::Adopted(elements) => elements.bytes_mut().unwrap_or_default(),
+            Storage::Objects(..) => &mut [],
         }
     }
 
@@ -105,6 +109,7 @@ impl Storage {
                 .downcast_ref::<Vec<T>>()
                 .map(Vec::as_slice)
                 .ok_or(TensorError::DTypeMismatch { want: T::DTYPE, got: elements.dtype() }),
+            Storage::Objects(got, _) => Err(TensorError::DTypeMismatch { want: T::DTYPE, got: *got }),
         }
     }
 
@@ -124,14 +129,18 @@ impl Storage {
                     .map(Vec::as_mut_slice)
                     .ok_or(TensorError::DTypeMismatch { want: T::DTYPE, got })
             }
+            Storage::Objects(got, _) => Err(TensorError::DTypeMismatch { want: T::DTYPE, got: *got }),
         }
     }
 }
 
-/// A copy in aligned storage.
+/// A copy, of bytes in aligned storage.
 impl Clone for Storage {
     fn clone(&self) -> Self {
-        Storage::Aligned(AVec::from_slice(ALIGNMENT, self.bytes()))
+        match self {
+            Storage::Objects(dtype, objects) => Storage::Objects(*dtype, objects.clone()),
+            _ => Storage::Aligned(AVec::from_slice(ALIGNMENT, self.bytes())),
+        }
     }
 }
 

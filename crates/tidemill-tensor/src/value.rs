@@ -6,7 +6,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use crate::cast::convert;
 use crate::storage::{self, AlignedBytes, Storage};
-use crate::{DType, Element, Result, Shape, TensorError, dispatch};
+use crate::{DType, Element, Object, Result, Shape, TensorError, dispatch};
 
 /// A dense row-major array in host memory: a dtype, a [`Shape`] and a shared buffer.
 ///
@@ -47,6 +47,9 @@ impl Value {
     /// ```
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
+        if dtype.is_object() {
+            return Value::nothings(dtype, shape);
+        }
         let bytes = storage::allocate_zeroed(dtype, &shape)?;
         Ok(Value::from_aligned(dtype, shape, bytes))
     }
@@ -141,6 +144,9 @@ impl Value {
     /// ```
     pub fn from_bytes(dtype: DType, shape: impl Into<Shape>, bytes: &[u8]) -> Result<Value> {
         let shape = shape.into();
+        if dtype.is_object() {
+            return Err(TensorError::NotBytes { dtype });
+        }
         let want = shape.num_bytes(dtype);
         if want != Some(bytes.len()) {
             let want = want.unwrap_or(usize::MAX);
@@ -378,7 +384,7 @@ impl Value {
                 let got = self.dtype;
                 storage.into_adopted().ok_or(TensorError::DTypeMismatch { want: T::DTYPE, got })
             }
-            Ok(aligned) => aligned.elements().map(<[T]>::to_vec),
+            Ok(other) => other.elements().map(<[T]>::to_vec),
             Err(shared) => shared.elements().map(<[T]>::to_vec),
         }
     }
@@ -431,7 +437,7 @@ impl Value {
     /// assert_eq!(Value::from([true, false]).iter_f64().sum::<f64>(), 1.0);
     /// ```
     pub fn iter_f64(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
-        self.bytes().chunks_exact(self.dtype.size()).map(|bytes| read_f64(self.dtype, bytes))
+        self.bytes().chunks_exact(self.dtype.size().max(1)).map(|bytes| read_f64(self.dtype, bytes))
     }
 
     fn check_dtype<T: Element>(&self) -> Result<()> {
@@ -444,6 +450,136 @@ impl Value {
 
     fn too_large(&self) -> TensorError {
         TensorError::TooLarge { dtype: self.dtype, shape: self.shape.clone() }
+    }
+}
+
+/// # Objects
+impl Value {
+    /// A scalar that is an object, of a dtype [of objects](DType::is_object).
+    ///
+    /// Fails with [`NotBytes`](TensorError::NotBytes) for other dtypes.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tidemill_tensor::{DType, Value};
+    /// let value = Value::object(DType::Variant, Arc::new("anything"))?;
+    /// assert_eq!(value.as_object::<&str>(), Some(&"anything"));
+    /// # Ok::<(), tidemill_tensor::TensorError>(())
+    /// ```
+    pub fn object(dtype: DType, object: Arc<dyn std::any::Any + Send + Sync>) -> Result<Value> {
+        Value::from_objects(dtype, Shape::scalar(), vec![Some(object)])
+    }
+
+    /// A tensor of objects.
+    ///
+    /// Fails with [`LengthMismatch`](TensorError::LengthMismatch) where the shape has another number of elements, and as
+    /// [`object`](Self::object) does.
+    pub fn from_objects(dtype: DType, shape: impl Into<Shape>, objects: Vec<Object>) -> Result<Value> {
+        let shape = shape.into();
+        if !dtype.is_object() {
+            return Err(TensorError::NotBytes { dtype });
+        }
+        check_length(&shape, objects.len())?;
+        Ok(Value { dtype, shape, storage: Arc::new(Storage::Objects(dtype, objects)) })
+    }
+
+    fn nothings(dtype: DType, shape: Shape) -> Result<Value> {
+        let too_large = || TensorError::TooLarge { dtype, shape: shape.clone() };
+        let len = shape.checked_num_elements().ok_or_else(too_large)?;
+        let mut objects: Vec<Object> = vec![];
+        objects.try_reserve_exact(len).map_err(|_| too_large())?;
+        objects.resize(len, None);
+        Value::from_objects(dtype, shape, objects)
+    }
+
+    /// The objects, in row-major order; none of a value whose elements are bytes.
+    pub fn objects(&self) -> &[Object] {
+        match &*self.storage {
+            Storage::Objects(_, objects) => objects,
+            _ => &[],
+        }
+    }
+
+    /// The object that this scalar is, if it is a `T`.
+    pub fn as_object<T: 'static>(&self) -> Option<&T> {
+        match self.objects() {
+            [Some(object)] => object.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The objects, without a copy of them where this is the only value over them.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tidemill_tensor::{DType, Value};
+    /// let value = Value::object(DType::Variant, Arc::new(1u8))?;
+    /// let object = value.into_objects().pop().flatten().unwrap();
+    /// assert_eq!(Arc::strong_count(&object), 1);
+    /// # Ok::<(), tidemill_tensor::TensorError>(())
+    /// ```
+    pub fn into_objects(self) -> Vec<Object> {
+        match Arc::try_unwrap(self.storage) {
+            Ok(Storage::Objects(_, objects)) => objects,
+            Ok(_) => vec![],
+            Err(shared) => match &*shared {
+                Storage::Objects(_, objects) => objects.clone(),
+                _ => vec![],
+            },
+        }
+    }
+}
+
+/// # Growing and shrinking
+impl Value {
+    /// The value with `len` slices along axis 0: the first of its own, and zeros. Where this is the only value over aligned bytes, they
+    /// stay where they are if there is room, and room is made for as many again when there is none, so that growing slice by slice costs what the
+    /// slices do.
+    ///
+    /// Fails with [`NotBytes`](TensorError::NotBytes) for objects, with [`ShapeMismatch`](TensorError::ShapeMismatch) of a scalar, and with
+    /// [`TooLarge`](TensorError::TooLarge) where the bytes cannot be allocated.
+    ///
+    /// ```
+    /// use tidemill_tensor::Value;
+    /// let value = Value::from([[1, 2]]);
+    /// assert_eq!(value.with_slices(2)?, Value::from([[1, 2], [0, 0]]));
+    /// # Ok::<(), tidemill_tensor::TensorError>(())
+    /// ```
+    pub fn with_slices(self, len: usize) -> Result<Value> {
+        let Value { dtype, shape, mut storage } = self;
+        let Some((_, rest)) = shape.split_first() else {
+            return Err(TensorError::ShapeMismatch { want: Shape::from([len]), got: shape });
+        };
+        if dtype.is_object() {
+            return Err(TensorError::NotBytes { dtype });
+        }
+        let want: Shape = [len].into_iter().chain(rest.iter().copied()).collect();
+        let too_large = || TensorError::TooLarge { dtype, shape: want.clone() };
+        let size = want.num_bytes(dtype).filter(|s| *s < isize::MAX as usize / 2).ok_or_else(too_large)?;
+        let bytes = match Arc::get_mut(&mut storage) {
+            Some(Storage::Aligned(bytes)) => bytes,
+            _ => {
+                let mut copy = storage::allocate(dtype, &want)?;
+                let old = storage.bytes();
+                copy.extend_from_slice(&old[..old.len().min(size)]);
+                storage = Arc::new(Storage::Aligned(copy));
+                match Arc::get_mut(&mut storage) {
+                    Some(Storage::Aligned(bytes)) => bytes,
+                    _ => return Err(too_large()),
+                }
+            }
+        };
+        if size > bytes.len() {
+            let more = size - bytes.len();
+            // Amortised where that can be had, exact where not.
+            if bytes.try_reserve(more).is_err() {
+                bytes.try_reserve_exact(more).map_err(|_| too_large())?;
+            }
+            storage::append_zeros(bytes, more);
+        } else {
+            bytes.truncate(size);
+        }
+        Ok(Value { dtype, shape: want, storage })
     }
 }
 
@@ -486,7 +622,7 @@ impl Value {
 
 /// # Comparison
 impl Value {
-    /// Whether dtype, shape and every byte are equal: NaNs of one bit pattern are, 0 and -0 are not.
+    /// Whether dtype, shape and every byte are equal: NaNs of one bit pattern are, 0 and -0 are not. Objects equal only themselves.
     ///
     /// ```
     /// use tidemill_tensor::Value;
@@ -494,7 +630,10 @@ impl Value {
     /// assert!(nan.bitwise_eq(&nan) && nan != nan);
     /// ```
     pub fn bitwise_eq(&self, other: &Value) -> bool {
-        self.dtype == other.dtype && self.shape == other.shape && self.bytes() == other.bytes()
+        self.dtype == other.dtype
+            && self.shape == other.shape
+            && self.bytes() == other.bytes()
+            && (!self.dtype.is_object() || self.ptr_eq(other))
     }
 
     /// Whether dtype and shape are equal and `|a - b| <= atol + rtol * |b|` for every pair of elements, where

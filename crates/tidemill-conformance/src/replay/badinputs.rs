@@ -189,7 +189,9 @@ enum Stop {
 
 /// Imports and runs; the values of the last run, or the first error that no run expects.
 fn steps(bytes: &[u8], recorded: &Case, feeds: &BTreeMap<String, Value>) -> Result<Vec<Value>, Stop> {
-    let player = Player::new(bytes, &[]).map_err(|refused| Stop::Error(refused.error))?;
+    // Several things at once are to fit into the limit.
+    let limit = (recorded.limits.memory_mb as usize) << 18;
+    let player = Player::new(bytes, &[], Some(limit)).map_err(|refused| Stop::Error(refused.error))?;
     let timeout = recorded.run_options.as_ref().and_then(|o| o.timeout_ms);
     let timeout = Duration::from_millis(timeout.unwrap_or((recorded.limits.timeout_s * 400.0) as u64));
     let mut values = vec![];

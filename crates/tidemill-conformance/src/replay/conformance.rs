@@ -148,7 +148,7 @@ fn try_play(dir: &Path, case: &str) -> Result<Outcome, String> {
             Step::BuildError { node } => wanted.push(node.clone()),
         }
     }
-    let player = Player::new(&files.bytes("graph.pb")?, &wanted);
+    let player = Player::new(&files.bytes("graph.pb")?, &wanted, None);
     if let [Step::BuildError { node }] = &recorded.steps[..] {
         let error = match player {
             Err(refused) => refused.error,

@@ -24,7 +24,12 @@ pub(super) struct Refused {
 
 impl Player {
     /// The graph, as far as `wanted` needs it; all of it when that is empty.
-    pub(super) fn new(bytes: &[u8], wanted: &[String]) -> Result<Player, Box<Refused>> {
+    /// A run may use `memory_limit` bytes for one thing, if that is given.
+    pub(super) fn new(
+        bytes: &[u8],
+        wanted: &[String],
+        memory_limit: Option<usize>,
+    ) -> Result<Player, Box<Refused>> {
         let refused = |error| Box::new(Refused { error, ops: vec![] });
         let def = read_graph_def(bytes).map_err(refused)?;
         let mut options = ImportOptions::new().ops(OpSet::standard());
@@ -33,7 +38,14 @@ impl Player {
         }
         let graph = Graph::new();
         match import_graph_def(&graph, &def, &options) {
-            Ok(imported) => Ok(Player { imported, session: Session::new(&graph) }),
+            Ok(imported) => {
+                let session = Session::builder(&graph);
+                let session = match memory_limit {
+                    Some(bytes) => session.memory_limit(bytes),
+                    None => session,
+                };
+                Ok(Player { imported, session: session.build() })
+            }
             Err(error) => {
                 let missing = unsupported_ops(&def, &options).unwrap_or_default();
                 Err(Box::new(Refused { error, ops: missing.into_iter().map(|m| m.op).collect() }))

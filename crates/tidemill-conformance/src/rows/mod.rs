@@ -13,14 +13,19 @@ mod gather;
 mod index;
 mod join;
 mod linalg;
+mod list;
 mod math;
 mod matmul;
 mod nn;
+mod optional;
 mod pad;
 mod random;
 mod reduce;
 mod sequence;
+mod stack;
 mod state;
+mod tensor_array;
+mod tensor_array_v3;
 mod training;
 mod unary;
 mod unique;
@@ -49,14 +54,19 @@ pub(crate) fn standard() -> Vec<Row> {
         index::rows(),
         join::rows(),
         linalg::rows(),
+        list::rows(),
         math::rows(),
         matmul::rows(),
         nn::rows(),
+        optional::rows(),
         pad::rows(),
         random::rows(),
         reduce::rows(),
         sequence::rows(),
+        stack::rows(),
         state::rows(),
+        tensor_array::rows(),
+        tensor_array_v3::rows(),
         training::rows(),
         unary::rows(),
         unique::rows(),

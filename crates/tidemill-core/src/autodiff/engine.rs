@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
+use tidemill_tensor::DType;
 
 use super::{GradCx, Gradient, IndexedSlices};
 use crate::error::{Error, Result, or_panic};
@@ -118,6 +119,11 @@ impl Gradients {
     }
 }
 
+/// Whether tensors of this dtype have gradients: lists of tensors may have, as what is in them has.
+pub(crate) fn differentiable(dtype: DType) -> bool {
+    dtype.is_float() || dtype == DType::Variant
+}
+
 struct Sweep<'g> {
     graph: &'g Graph,
     nodes: Vec<Arc<Node>>,
@@ -138,7 +144,7 @@ impl<'g> Sweep<'g> {
         for (i, node) in nodes.iter().enumerate() {
             let differentiable = |o: &Output| {
                 let source = &nodes[o.node.index()];
-                reached[o.node.index()] && source.outputs[o.index as usize].dtype.is_float()
+                reached[o.node.index()] && differentiable(source.outputs[o.index as usize].dtype)
             };
             if !reached[i] && node.inputs.iter().any(differentiable) {
                 reached[i] = true;
@@ -285,8 +291,13 @@ fn add_up(parts: &[Gradient]) -> Gradient {
     match sparse {
         Some(all) => IndexedSlices::sum(&all).into(),
         None => {
-            let dense: Vec<Tensor> = parts.iter().map(|g| g.to_tensor()).collect();
-            ops::add_n(dense).into()
+            let of = |g: &Gradient| match g {
+                Gradient::Dense(t) => Some(*t),
+                Gradient::Sparse(_) => None,
+            };
+            let dense = ops::add_n(parts.iter().filter_map(of).collect::<Vec<Tensor>>());
+            let sparse = parts.iter().filter(|g| of(g).is_none());
+            sparse.fold(dense, |sum, slices| slices.add_to(sum)).into()
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use custom::{CustomGradient, custom_gradient};
+pub(crate) use engine::differentiable;
 pub use engine::{Gradients, gradients, try_gradients};
 pub use slices::IndexedSlices;
 
@@ -38,6 +39,15 @@ impl Gradient {
         match self {
             Gradient::Dense(t) => t,
             Gradient::Sparse(s) => s.to_tensor(),
+        }
+    }
+
+    /// `sum` with the gradient added; slices cost what they are themselves.
+    pub(crate) fn add_to(self, sum: Tensor) -> Tensor {
+        match self {
+            Gradient::Dense(t) if t.dtype().is_object() => ops::add_n([sum, t]),
+            Gradient::Dense(t) => sum + t,
+            Gradient::Sparse(s) => ops::add_slices(sum, s.indices, s.values),
         }
     }
 

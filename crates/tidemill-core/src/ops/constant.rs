@@ -189,7 +189,7 @@ pub struct ZerosLike;
 attrs!(ZerosLike {});
 
 impl Op for ZerosLike {
-    const SCHEMA: Schema = Schema::new("ZerosLike", "(x: T) -> (y: T)");
+    const SCHEMA: Schema = Schema::new("ZerosLike", "(x: T) -> (y: T) where T: Any|variant");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }
@@ -334,7 +334,7 @@ pub fn ones_like(x: impl Into<Tensor>) -> Tensor {
 fn like(x: Tensor, name: &str, element: f64, op: impl Op) -> Tensor {
     let ty = x.ty();
     match ty.shape.as_known() {
-        Some(shape) => x.graph().filled(name, ShapeArg::from(shape), element, ty.dtype),
-        None => unary(op, name, x),
+        Some(shape) if !ty.dtype.is_object() => x.graph().filled(name, ShapeArg::from(shape), element, ty.dtype),
+        _ => unary(op, name, x),
     }
 }

@@ -44,7 +44,7 @@ pub struct Identity {}
 attrs!(Identity {});
 
 impl Op for Identity {
-    const SCHEMA: Schema = Schema::new("Identity", "(input: T) -> (output: T)");
+    const SCHEMA: Schema = Schema::new("Identity", "(input: T) -> (output: T) where T: All");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }
@@ -98,7 +98,7 @@ pub struct StopGradient;
 attrs!(StopGradient {});
 
 impl Op for StopGradient {
-    const SCHEMA: Schema = Schema::new("StopGradient", "(input: T) -> (output: T)");
+    const SCHEMA: Schema = Schema::new("StopGradient", "(input: T) -> (output: T) where T: All");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }

@@ -205,7 +205,7 @@ pub struct AddN;
 attrs!(AddN {});
 
 impl Op for AddN {
-    const SCHEMA: Schema = Schema::new("AddN", "(inputs: N*T) -> (sum: T) where T: Num");
+    const SCHEMA: Schema = Schema::new("AddN", "(inputs: N*T) -> (sum: T) where T: Num|variant");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         match cx.inputs() {
             [] => Err(Error::invalid("needs at least one tensor")),

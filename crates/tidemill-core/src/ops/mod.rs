@@ -16,14 +16,20 @@ mod gather;
 mod index;
 mod join;
 mod linalg;
+mod list;
 mod math;
 mod matmul;
 mod nn;
+mod optional;
 mod pad;
 mod random;
 mod reduce;
 mod sequence;
+mod stack;
 mod state;
+mod table;
+mod tensor_array;
+mod tensor_array_v3;
 mod training;
 mod unary;
 mod unique;
@@ -39,14 +45,19 @@ pub use gather::*;
 pub use index::*;
 pub use join::*;
 pub use linalg::*;
+pub use list::*;
 pub use math::*;
 pub use matmul::*;
 pub use nn::*;
+pub use optional::*;
 pub use pad::*;
 pub use random::*;
 pub use reduce::*;
 pub use sequence::*;
+pub use stack::*;
 pub use state::*;
+pub use tensor_array::*;
+pub use tensor_array_v3::*;
 pub use training::*;
 pub use unary::*;
 pub use unique::*;
@@ -59,7 +70,7 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 22] = [
+    let families: [fn(OpSet) -> OpSet; 27] = [
         activation::register,
         array::register,
         broadcast::register,
@@ -71,14 +82,19 @@ pub(crate) fn standard() -> OpSet {
         index::register,
         join::register,
         linalg::register,
+        list::register,
         math::register,
         matmul::register,
         nn::register,
+        optional::register,
         pad::register,
         random::register,
         reduce::register,
         sequence::register,
+        stack::register,
         state::register,
+        tensor_array::register,
+        tensor_array_v3::register,
         training::register,
         unary::register,
         unique::register,

@@ -13,7 +13,7 @@ use super::regions::{Again, Region};
 use super::source::Source;
 use super::value::{Made, Val};
 use super::walk::Instance;
-use super::{ImportOptions, functions, nodes, variables};
+use super::{ImportOptions, functions, handles, nodes, variables};
 use crate::op_defs::NodeAttrs;
 use crate::proto::{GraphDef, NodeDef};
 use crate::{attr, dtype};
@@ -98,7 +98,10 @@ impl Name {
 pub(super) type Translate = for<'a, 'n> fn(&mut Importer<'a>, &NodeCx<'n>) -> Result<Made>;
 
 fn translation(op: &str) -> Option<Translate> {
-    nodes::translation(op).or_else(|| variables::translation(op)).or_else(|| functions::translation(op))
+    nodes::translation(op)
+        .or_else(|| variables::translation(op))
+        .or_else(|| functions::translation(op))
+        .or_else(|| handles::translation(op))
 }
 
 impl<'a> Importer<'a> {
@@ -173,7 +176,7 @@ impl<'a> Importer<'a> {
         if let Some(def) = cx.attrs.def {
             let want = cx.attrs.input_types(def, cx.inputs.len())?;
             for (i, (want, have)) in want.iter().zip(&cx.inputs).enumerate() {
-                if *want != have.dtype() {
+                if *want != have.dtype() && !handles::stands_for(have, *want) {
                     return Err(Error::invalid(format!(
                         "input {i} (\"{}\") should be {}, but is {}",
                         cx.def.input[i],

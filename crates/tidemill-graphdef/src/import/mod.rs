@@ -7,12 +7,14 @@
 //! | `walk.rs` | the nodes of the blocks made, one after the other |
 //! | `build.rs`, `nodes.rs`, `variables.rs` | one node: inputs and attributes checked, a core op made |
 //! | `regions.rs` | the core's loops and conditionals, and variables that they write |
+//! | `handles.rs` | stacks and tensor arrays as old files write them |
 //! | `functions.rs` | functions, and TF2's control flow |
 
 mod blocks;
 mod build;
 mod contexts;
 mod functions;
+mod handles;
 mod nodes;
 mod order;
 mod regions;

@@ -4,7 +4,6 @@ use smallvec::SmallVec;
 use tidemill_core::ops::{AddN, AddV2, Identity, ZerosLike};
 use tidemill_core::{AnyOp, Error, PartialShape, Result, TensorType, Value};
 
-use super::evaluate::evaluate_in;
 use super::{Frame, Item, RunCx};
 use crate::plan::{Place, Plan, PlanStep};
 use crate::variables::Guard;
@@ -19,10 +18,14 @@ pub(super) fn step(
     variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<()> {
-    let mut inputs: SmallVec<[Value; 4]> = SmallVec::new();
+    let mut inputs: Vec<Value> = Vec::with_capacity(step.num_inputs);
     let mut types: SmallVec<[TensorType; 4]> = SmallVec::new();
     let mut references = writes.iter();
-    for (slot, ty) in step.inputs().iter().zip(&step.types) {
+    let turns = |slot: &u32| matches!(frame.held(plan, *slot as usize), Some(Item::Turns(_)));
+    if each_for_itself(op) && step.inputs().iter().any(turns) {
+        return over_turns(plan, step, op, frame, cx);
+    }
+    for (i, ty) in step.types[..step.num_inputs].iter().enumerate() {
         if ty.is_ref {
             // The variable itself goes to the kernel apart; its shape is the one it has now.
             let held = references.next().and_then(|v| variables[*v].content());
@@ -31,10 +34,9 @@ pub(super) fn step(
             inputs.push(Value::zeros(ty.dtype, [0])?);
             continue;
         }
-        let value = match operand(plan, frame, *slot as usize, ty)? {
+        let value = match take(plan, step, frame, i)? {
             Item::Value(value) => value,
-            turns @ Item::Turns(_) if !each_for_itself(op) => turns.value()?.clone(),
-            Item::Turns(_) => return over_turns(plan, step, op, frame, cx),
+            turns @ Item::Turns(_) => turns.value()?.clone(),
         };
         types.push(TensorType::new(value.dtype(), value.shape()));
         inputs.push(value);
@@ -43,7 +45,7 @@ pub(super) fn step(
     let mut contents = super::contents(variables, writes)?;
     let missing = contents.iter().position(|c| c.is_none());
     let outputs =
-        evaluate_in(cx.kernels, cx.states, op, step.source.node, &inputs, &types, declared, &mut contents)
+        cx.bench().run(op, step.source.node, inputs, &types, declared, &mut contents)
             .map_err(|e| super::name_variable(e, plan, missing.map(|i| writes[i])))?;
     for ((slot, value), ty) in step.outputs().iter().zip(outputs).zip(declared) {
         if !ty.is_ref {
@@ -56,6 +58,16 @@ pub(super) fn step(
 /// What operand `slot` of a step is now.
 pub(super) fn operand(plan: &Plan, frame: &Frame, slot: usize, ty: &TensorType) -> Result<Item> {
     frame.item(plan, slot, ty.shape.as_known())
+}
+
+/// What operand `i` of a step is now; the step is its only owner if nobody needs it afterwards.
+pub(super) fn take(plan: &Plan, step: &PlanStep, frame: &mut Frame, i: usize) -> Result<Item> {
+    let (slot, ty) = (step.inputs()[i] as usize, &step.types[i]);
+    let item = operand(plan, frame, slot, ty)?;
+    if step.last_use(i) {
+        frame.drop_item(plan, slot);
+    }
+    Ok(item)
 }
 
 /// Whether `op` computes each element of its one output from the same element of its operands: then what loops keep of their turns may
@@ -80,7 +92,7 @@ fn turn_by_turn(step: &PlanStep, op: &dyn AnyOp, inputs: &[Item], cx: &RunCx) ->
         let types: Vec<TensorType> = inputs.iter().map(|v| TensorType::new(v.dtype(), v.shape())).collect();
         let declared = [TensorType::new(dtype, PartialShape::unknown())];
         let node = step.source.node;
-        let made = evaluate_in(cx.kernels, cx.states, op, node, &inputs, &types, &declared, &mut [])?;
+        let made = cx.bench().run(op, node, inputs, &types, &declared, &mut [])?;
         return made
             .into_iter()
             .next()

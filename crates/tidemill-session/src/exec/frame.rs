@@ -1,6 +1,6 @@
 //! What one run has for itself: the arena, and the table that says where each slot is.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aligned_vec::{AVec, ConstAlign};
 use smallvec::SmallVec;
@@ -53,11 +53,18 @@ impl Frame {
         Ok(Frame { _arena: arena, table, items: vec![None; plan.slots.len()], feeds: SmallVec::new() })
     }
 
-    /// Points the feeds' slots at the feeds.
-    pub(crate) fn bind_feeds(&mut self, plan: &Plan, feeds: SmallVec<[Item; 4]>) {
+    /// Points the feeds' slots at the feeds. Those that the plan overwrites are copied if they have other owners.
+    pub(crate) fn bind_feeds(&mut self, plan: &Plan, mut feeds: SmallVec<[Item; 4]>) {
         for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
             if let Place::Feed(i) = slot.place {
-                *buffer = buffer_of(&feeds[i], slot.ty.dtype);
+                *buffer = match &mut feeds[i] {
+                    Item::Value(value) if plan.overwritten.contains(&i) => {
+                        let dtype = value.dtype();
+                        let bytes = value.bytes_mut();
+                        RawBuf { ptr: bytes.as_mut_ptr(), bytes: bytes.len(), dtype }
+                    }
+                    item => buffer_of(item, slot.ty.dtype),
+                };
             }
         }
         self.feeds = feeds;
@@ -82,6 +89,20 @@ impl Frame {
             Place::Dynamic => self.items[slot].as_ref(),
             _ => None,
         }
+    }
+
+    /// Lets go of what a feed's or a dynamic slot holds, which nobody uses any more.
+    pub(crate) fn drop_item(&mut self, plan: &Plan, slot: usize) {
+        match plan.slots[slot].place {
+            Place::Feed(i) => {
+                if let Some(feed) = self.feeds.get_mut(i) {
+                    *feed = Item::Turns(Arc::new([]));
+                }
+            }
+            Place::Dynamic => self.items[slot] = None,
+            _ => return,
+        }
+        self.table[slot] = RawBuf { dtype: self.table[slot].dtype, ..RawBuf::EMPTY };
     }
 
     pub(crate) fn hold(&mut self, slot: usize, item: Item) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidemill_core::{DType, Error, PartialShape, Result, Shape, Value};
 
-/// A value, or the results of a loop's turns that differ in shape and so are no one value: what a loop keeps of them for the loop
+/// A value, or the results of a loop's turns that differ in shape, or are objects, and so are no one value: what a loop keeps of them for the loop
 /// that goes through them again.
 #[derive(Clone)]
 pub(crate) enum Item {
@@ -20,7 +20,7 @@ impl Item {
             // No turn has told; unknown dimensions of nothing are nothing.
             None => Some(shape.dims().unwrap_or(&[]).iter().map(|d| d.unwrap_or(0)).collect()),
         };
-        let same = |element: &Shape| turns.iter().all(|t| t.shape() == Some(element));
+        let same = |element: &Shape| !dtype.is_object() && turns.iter().all(|t| t.shape() == Some(element));
         let Some(element) = element.filter(same) else { return Ok(Item::Turns(turns.into())) };
         let values = turns.iter().filter_map(|t| match t {
             Item::Value(v) => Some(v),
@@ -36,6 +36,14 @@ impl Item {
         match self {
             Item::Value(value) => Some(value.shape()),
             Item::Turns(_) => None,
+        }
+    }
+
+    /// How many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Item::Value(value) => crate::kernels::held_bytes(value),
+            Item::Turns(turns) => turns.iter().map(Item::bytes).fold(0, usize::saturating_add),
         }
     }
 

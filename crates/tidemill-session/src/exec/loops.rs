@@ -1,7 +1,7 @@
 //! Loops and conditionals at run time.
 //!
-//! A loop whose types are all known passes *buffers*: a carry has two, so that a turn reads one while its results go to the other;
-//! slices of the xs are read where they lie, and ys are written where they belong. A loop whose shapes change from turn to turn passes
+//! A loop whose types are all known passes *buffers*: a carry has two, so that a turn reads one while its results go to the other, unless
+//! the turn leaves its result where it found the carry, as it does when it works in place; then that stays. Slices of the xs are read where they lie, and ys are written where they belong. A loop whose shapes change from turn to turn passes
 //! items.
 
 use aligned_vec::{AVec, ConstAlign};
@@ -27,7 +27,7 @@ pub(super) fn run_if(
     let (then, orelse) = (&branches[0], &branches[1]);
     let (branch, first) = if taken { (then, 1) } else { (orelse, 1 + then.plan.num_feeds) };
     let feeds = (first..first + branch.plan.num_feeds)
-        .map(|i| operand(plan, step, frame, i))
+        .map(|i| dynamic::take(plan, step, frame, i))
         .collect::<Result<_>>()?;
     let results = branch.run_items(feeds, cx)?;
     let declared = &step.types[step.num_inputs..];
@@ -88,6 +88,7 @@ fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Resul
 impl SubPlan {
     /// Runs the plan on values.
     fn run_items(&self, feeds: SmallVec<[Item; 4]>, cx: &RunCx) -> Result<SmallVec<[Item; 4]>> {
+        cx.check_memory(self.plan.arena_bytes)?;
         let mut frame = self.frames.take(&self.plan)?;
         frame.bind_feeds(&self.plan, feeds);
         let outcome = run_steps(&self.plan, &mut 0, &mut frame, &mut [], cx);
@@ -130,7 +131,8 @@ struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    fn take(inner: &'a LoopStep) -> Result<Frames<'a>> {
+    fn take(inner: &'a LoopStep, cx: &RunCx) -> Result<Frames<'a>> {
+        cx.check_memory(inner.body.plan.arena_bytes)?;
         let body = Some(inner.body.frames.take(&inner.body.plan)?);
         let cond = inner.cond.as_ref().map(|c| c.frames.take(&c.plan)).transpose()?;
         Ok(Frames { inner, body, cond })
@@ -145,6 +147,42 @@ impl Drop for Frames<'_> {
         if let (Some(frame), Some(cond)) = (self.cond.take(), &self.inner.cond) {
             cond.frames.give_back(&cond.plan, frame);
         }
+    }
+}
+
+/// The buffers of a carry: one that turns read and may write, and one for what they give.
+struct Carry {
+    buffers: [Buffer; 2],
+    /// Which of them is not read by the turn.
+    free: usize,
+    bytes: usize,
+    /// Whether a turn gives the carry where it found it.
+    stays: bool,
+}
+
+impl Carry {
+    fn new(body: &Plan, c: usize, bytes: usize) -> Carry {
+        let slot = body.fetches[c].slot.index();
+        let stays = matches!(body.slots[slot].place, Place::Feed(i) if i == c);
+        Carry { buffers: [Buffer::new(64), Buffer::new(64)], free: 0, bytes, stays }
+    }
+
+    /// Copies the carry to where no turn has read it, for the next turn.
+    fn put(&mut self, from: RawBuf) -> Result<RawBuf> {
+        let to = &mut self.buffers[self.free];
+        self.free = 1 - self.free;
+        if to.len() < self.bytes {
+            to.try_reserve(self.bytes).map_err(|_| {
+                let message = format!("a loop carries {} bytes, and no room for them is left", self.bytes);
+                Error::new(ErrorKind::ResourceExhausted, message)
+            })?;
+            to.resize(self.bytes, 0);
+        }
+        let to = RawBuf { ptr: to.as_mut_ptr(), bytes: self.bytes, dtype: from.dtype };
+        // SAFETY: the buffer has the carry's size. What the turn gives lies in its own frame, or in a buffer that it read (of this or another
+        // carry), or in an operand of the loop; this buffer it did not read.
+        unsafe { copy(RawBuf { bytes: self.bytes.min(from.bytes), ..from }, to.ptr) };
+        Ok(to)
     }
 }
 
@@ -176,6 +214,7 @@ fn with_buffers(
         })
         .collect::<Result<_>>()?;
     let (result_sizes, slice_sizes) = sizes.split_at(inner.results.len());
+    cx.check_memory(result_sizes.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes)))?;
     // A loop with a condition may end early, so only without one the ys can go straight to their place.
     let known = limit.filter(|_| inner.cond.is_none());
     let mut stacks: Vec<Stack> = vec![];
@@ -188,14 +227,12 @@ fn with_buffers(
             _ => Stack::Growing(Vec::new()),
         });
     }
-    let mut buffers: Vec<[Buffer; 2]> = vec![];
-    for bytes in &result_sizes[..carries] {
-        let mut pair = [Buffer::new(64), Buffer::new(64)];
-        pair.iter_mut().for_each(|b| b.resize(*bytes, 0));
-        buffers.push(pair);
+    let mut buffers: Vec<Carry> = vec![];
+    for (c, bytes) in result_sizes[..carries].iter().enumerate() {
+        buffers.push(Carry::new(&inner.body.plan, c, *bytes));
     }
 
-    let mut frames = Frames::take(inner)?;
+    let mut frames = Frames::take(inner, cx)?;
     let input = |frame: &Frame, i: usize| frame.table[step.inputs()[i] as usize];
     let mut feeds: SmallVec<[RawBuf; 16]> = (layout.carries..layout.cond_captures)
         .chain(layout.body_captures..layout.end)
@@ -215,6 +252,10 @@ fn with_buffers(
         return Err(Error::invalid(
             "an input to the loop is not made of slices of the size that its body takes",
         ));
+    }
+    for c in &inner.body.plan.overwritten {
+        // The operand is not the loop's to write.
+        feeds[*c] = buffers[*c].put(feeds[*c])?;
     }
     let mut turn = 0;
     while limit.is_none_or(|n| turn < n) {
@@ -241,19 +282,8 @@ fn with_buffers(
         let Some(frame) = &mut frames.body else { break };
         // SAFETY: as for the condition; slices are of the parameters' types.
         unsafe { inner.body.run_buffers(frame, &feeds, cx)? };
-        for (c, pair) in buffers.iter_mut().enumerate() {
-            let from = result(&inner.body.plan, frame, c);
-            let to = &mut pair[turn % 2];
-            // SAFETY: the buffer has the carry's size; the turn read its carries from the other buffer of each pair, so what it gives
-            // lies elsewhere, in its own frame, or in another pair's buffer of the other parity.
-            unsafe { copy(from, to.as_mut_ptr()) };
-        }
-        for (c, pair) in buffers.iter_mut().enumerate() {
-            feeds[c] = RawBuf {
-                ptr: pair[turn % 2].as_mut_ptr(),
-                bytes: result_sizes[c],
-                dtype: inner.results[c].dtype,
-            };
+        for (c, carry) in buffers.iter_mut().enumerate().filter(|(_, carry)| !carry.stays) {
+            feeds[c] = carry.put(result(&inner.body.plan, frame, c))?;
         }
         for (y, stack) in stacks.iter_mut().enumerate() {
             let from = result(&inner.body.plan, frame, carries + y);
@@ -261,6 +291,7 @@ fn with_buffers(
                 // SAFETY: the place holds one slice for each turn, and is nobody else's while the loop runs.
                 Stack::Placed(place) => unsafe { copy(from, place.ptr.add(at * from.bytes)) },
                 Stack::Growing(bytes) => {
+                    cx.check_memory(bytes.len().saturating_add(from.bytes))?;
                     bytes.try_reserve(from.bytes).map_err(|_| {
                         let have = bytes.len();
                         Error::new(
@@ -352,15 +383,15 @@ fn with_items(
 ) -> Result<()> {
     let layout = inner.layout;
     let count_carries = layout.xs - layout.carries;
-    let all = |range: std::ops::Range<usize>| -> Result<SmallVec<[Item; 4]>> {
-        range.map(|i| operand(plan, step, outer, i)).collect()
+    let mut all = |range: std::ops::Range<usize>| -> Result<SmallVec<[Item; 4]>> {
+        range.map(|i| dynamic::take(plan, step, outer, i)).collect()
     };
     let mut carries = all(layout.carries..layout.xs)?;
     let xs = all(layout.xs..layout.cond_captures)?;
     let cond_captures = all(layout.cond_captures..layout.body_captures)?;
     let captures = all(layout.body_captures..layout.end)?;
     let mut ys: Vec<Vec<Item>> = vec![vec![]; layout.ys];
-    let mut turn = 0;
+    let (mut turn, mut kept) = (0, 0usize);
     while limit.is_none_or(|n| turn < n) {
         cx.check_stop()?;
         if let Some(cond) = &inner.cond {
@@ -373,6 +404,7 @@ fn with_items(
             Some(n) if inner.reverse => n - 1 - turn,
             _ => turn,
         };
+        // Moved, so that a turn owns what it carries and may work on it in place.
         let mut feeds = std::mem::take(&mut carries);
         for x in &xs {
             feeds.push(x.slice(at)?);
@@ -380,7 +412,11 @@ fn with_items(
         feeds.extend(captures.iter().cloned());
         let mut results = inner.body.run_items(feeds, cx)?.into_iter();
         carries = results.by_ref().take(count_carries).collect();
-        ys.iter_mut().zip(results).for_each(|(stack, y)| stack.push(y));
+        for (stack, y) in ys.iter_mut().zip(results) {
+            kept = kept.saturating_add(y.bytes());
+            stack.push(y);
+        }
+        cx.check_memory(kept)?;
         turn += 1;
     }
     let declared = &step.types[step.num_inputs..];

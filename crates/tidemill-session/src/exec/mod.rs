@@ -28,6 +28,8 @@ use crate::variables::Guard;
 pub(crate) struct RunCx<'a> {
     pub(crate) kernels: &'a KernelTable,
     pub(crate) states: &'a NodeStates,
+    /// How many bytes the arena, any one step and what any one loop keeps may have.
+    pub(crate) memory_limit: usize,
     pub(crate) deadline: Option<Instant>,
     /// Raised when the session closes or the run is cancelled.
     pub(crate) cancelled: [Option<&'a AtomicBool>; 2],
@@ -91,6 +93,16 @@ fn blame(plan: &Plan, at: usize, e: Error) -> Error {
 }
 
 impl RunCx<'_> {
+    fn bench(&self) -> evaluate::Bench<'_> {
+        evaluate::Bench { kernels: self.kernels, states: self.states, memory_limit: self.memory_limit }
+    }
+
+    /// # Errors
+    /// `ResourceExhausted` when a run may not have so many bytes.
+    pub(crate) fn check_memory(&self, bytes: usize) -> Result<()> {
+        evaluate::check_memory([bytes].into_iter(), self.memory_limit)
+    }
+
     fn check_stop(&self) -> Result<()> {
         if self.cancelled.iter().flatten().any(|flag| flag.load(Ordering::Relaxed)) {
             return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));

@@ -1,9 +1,10 @@
 //! Kernels of `ops::constant`.
 
 use tidemill_core::ops::{Const, Fill, OnesLike, Placeholder, PlaceholderWithDefault, Range, ZerosLike};
-use tidemill_core::{Error, Result};
+use tidemill_core::{DType, Error, Result};
 use tidemill_tensor::{Element, dispatch_any, dispatch_numeric};
 
+use super::objects;
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -33,6 +34,9 @@ fn fill(cx: &CompileCx) -> Result<Compiled> {
 }
 
 fn filled_like(cx: &CompileCx, element: f64) -> Result<Compiled> {
+    if cx.dtype(0) == DType::Variant {
+        return Ok(Compiled::Values(Box::new(|inputs| objects::zeros_like(&inputs[0]).map(|zeros| vec![zeros]))));
+    }
     dispatch_any!(cx.output_dtype(0), T => Compiled::step(move |args: &mut Args| {
         args.output::<T>(0).fill(T::from_f64(element));
         Ok(())

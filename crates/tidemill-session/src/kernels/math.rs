@@ -8,6 +8,7 @@ use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_float, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
+use super::objects;
 use super::elementwise::{Map2, map2};
 use super::simd::{Body, Isa, run};
 use super::{Args, CompileCx, Compiled, KernelTable, Step};
@@ -204,6 +205,9 @@ fn add_n(cx: &CompileCx) -> Result<Compiled> {
     let count = cx.num_inputs();
     if count == 1 {
         return Ok(Compiled::Alias(0));
+    }
+    if cx.dtype(0) == DType::Variant {
+        return Ok(Compiled::Values(Box::new(|inputs| objects::sum(inputs).map(|sum| vec![sum]))));
     }
     if count == 2 {
         return arithmetic(cx, Operation::Add);

@@ -29,9 +29,12 @@ mod gather;
 mod index;
 mod join;
 mod linalg;
+mod list;
 mod math;
 mod matmul;
 mod nn;
+mod objects;
+mod optional;
 mod pad;
 mod philox;
 mod random;
@@ -39,7 +42,10 @@ mod real;
 mod reduce;
 mod sequence;
 mod skinny;
+mod stack;
 mod state;
+mod tensor_array;
+mod tensor_array_v3;
 #[cfg(test)]
 mod testing;
 mod training;
@@ -56,6 +62,7 @@ use smallvec::SmallVec;
 use tidemill_core::{AnyOp, DType, Error, NodeId, Op, Result, Shape, TensorType, Value};
 
 pub use args::{Args, KernelCx};
+pub(crate) use objects::held_bytes;
 use simd::Level;
 pub(crate) use state::{UNINITIALISED, uninitialised, uninitialised_named};
 
@@ -94,8 +101,8 @@ pub trait CpuKernel: Op {
 
 /// What a step is.
 pub type StepFn = dyn Fn(&mut Args) -> Result<()> + Send + Sync;
-/// What an op with data-dependent output shapes is.
-pub type ValuesFn = dyn Fn(&[Value]) -> Result<Vec<Value>> + Send + Sync;
+/// What an op with data-dependent output shapes is. It may take the values over: one that is needed no more has no other owner.
+pub type ValuesFn = dyn Fn(Vec<Value>) -> Result<Vec<Value>> + Send + Sync;
 /// What an op that reads or writes variables is: it gets the contents of the variables that its `&` operands refer to, in
 /// their order and each only once, and its other operands as a step does (the references are not among the [`Args`]' data).
 pub type VariableFn = dyn Fn(&mut [&mut Option<Value>], &mut Args) -> Result<()> + Send + Sync;
@@ -172,6 +179,8 @@ pub struct CompileCx<'a> {
     pub(crate) outputs: &'a [TensorType],
     pub(crate) values: &'a dyn Fn(usize) -> Option<Value>,
     pub(crate) states: &'a NodeStates,
+    /// Whether the op is about to run, once, on values.
+    pub(crate) on_values: bool,
 }
 
 impl CompileCx<'_> {
@@ -221,6 +230,11 @@ impl CompileCx<'_> {
         self.states.get(self.node, init)
     }
 
+    /// Whether the op is about to run on values that it may take over, if it compiles to [`Compiled::Values`].
+    pub fn on_values(&self) -> bool {
+        self.on_values
+    }
+
     /// The instruction set that vectorised loops are to use.
     pub fn level(&self) -> Level {
         Level::detect()
@@ -265,13 +279,18 @@ impl KernelTable {
         index::register(&mut table);
         join::register(&mut table);
         linalg::register(&mut table);
+        list::register(&mut table);
         math::register(&mut table);
         matmul::register(&mut table);
         nn::register(&mut table);
+        optional::register(&mut table);
         random::register(&mut table);
         reduce::register(&mut table);
         sequence::register(&mut table);
+        stack::register(&mut table);
         state::register(&mut table);
+        tensor_array::register(&mut table);
+        tensor_array_v3::register(&mut table);
         training::register(&mut table);
         unary::register(&mut table);
         unique::register(&mut table);
@@ -282,6 +301,19 @@ impl KernelTable {
     pub fn compiled<O: Op>(&mut self, compile: fn(&O, &CompileCx) -> Result<Compiled>) -> &mut Self {
         let erased = move |op: &dyn AnyOp, cx: &CompileCx| match op.downcast::<O>() {
             Some(op) => compile(op, cx),
+            None => Err(Error::internal("the kernel table maps an op to another op's kernel")),
+        };
+        self.by_op.insert(TypeId::of::<O>(), Arc::new(erased));
+        self
+    }
+
+    /// Registers a kernel that runs on values, which it may take over.
+    pub(crate) fn values<O: Op>(&mut self, run: fn(&O, Vec<Value>) -> Result<Vec<Value>>) -> &mut Self {
+        let erased = move |op: &dyn AnyOp, _: &CompileCx| match op.downcast::<O>() {
+            Some(op) => {
+                let op = op.clone();
+                Ok(Compiled::Values(Box::new(move |inputs| run(&op, inputs))))
+            }
             None => Err(Error::internal("the kernel table maps an op to another op's kernel")),
         };
         self.by_op.insert(TypeId::of::<O>(), Arc::new(erased));

@@ -101,6 +101,7 @@ impl<O: Op> Node<O> {
             outputs: &outputs,
             values: &values,
             states: &self.states,
+            on_values: false,
         };
         let compiled = KernelTable::standard().compile(op, &cx)?;
         let mut results: Vec<Value> = outputs
@@ -138,7 +139,7 @@ impl<O: Op> Node<O> {
             }
             Compiled::Nothing => Ok(vec![]),
             Compiled::Deferred => panic!("{} is deferred although all values are known", op.name()),
-            Compiled::Values(f) => f(inputs),
+            Compiled::Values(f) => f(inputs.to_vec()),
             Compiled::Variable(f) => {
                 drop(operands);
                 let mut variables: Vec<&mut Option<Value>> = variables.iter_mut().collect();

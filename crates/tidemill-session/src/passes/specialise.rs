@@ -1,11 +1,12 @@
 //! Specialise and fold: with the feeds' shapes in place, infer every type again, and compute now what depends on constants only.
 //!
 //! Law: types are what the rules infer from the feeds, never what only the graph could tell; a folded operation gives the bytes that its kernel gives. Operations with effects,
-//! random ones, and those that must wait for others are never folded; nor is anything larger than [`FOLD_LIMIT`].
+//! random ones, and those that must wait for others are never folded; nor is anything larger than [`FOLD_LIMIT`]. What does not fit is an error now, or, where
+//! the run writes variables before it gets there, when it gets there.
 
 use smallvec::SmallVec;
 use tidemill_core::ops::known_elements;
-use tidemill_core::{Effect, InferCx, KnownValues, PartialValue, Result, TensorType, Value};
+use tidemill_core::{Effect, InferCx, KnownValues, PartialShape, PartialValue, Result, TensorType, Value};
 
 use super::{PassCx, ProgramValues, bodies};
 use crate::exec::evaluate;
@@ -46,7 +47,15 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
         Kind::Loop(_) | Kind::If(_) => return Ok(()),
         Kind::Op(op) => {
             let values = ProgramValues { program, inputs: &inst.inputs };
-            op.checked_infer(&InferCx::new(&inputs, &values)).map_err(|e| at(e, op.name(), inst))?
+            match op.checked_infer(&InferCx::new(&inputs, &values)) {
+                Ok(types) => types,
+                // What the run has written before it comes here stays written, so it comes here.
+                Err(_) if writes(program) && inst.writes.is_empty() => {
+                    let unknown = |ty: &TensorType| TensorType { shape: PartialShape::unknown(), ..ty.clone() };
+                    inst.outputs.iter().map(unknown).collect()
+                }
+                Err(e) => return Err(at(e, op.name(), inst)),
+            }
         }
     };
     let inst = &mut program.insts[id.index()];
@@ -55,6 +64,11 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
         have.shape = inferred.shape;
     }
     Ok(())
+}
+
+/// Whether a run changes variables.
+fn writes(program: &Program) -> bool {
+    program.insts.iter().any(|inst| !inst.writes.is_empty())
 }
 
 pub(crate) fn at(e: tidemill_core::Error, op: &str, inst: &Inst) -> tidemill_core::Error {

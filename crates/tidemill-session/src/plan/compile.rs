@@ -34,6 +34,16 @@ impl Plan {
     /// # Errors
     /// `Unimplemented` for an op without a kernel, and whatever kernels find wrong when they are compiled, each naming its node.
     pub(crate) fn compile(program: &Program, kernels: &KernelTable, states: &NodeStates) -> Result<Plan> {
+        Plan::compile_owning(program, 0, kernels, states)
+    }
+
+    /// [`compile`](Plan::compile) where the buffers of the first `owned` feeds may be written, once they are needed no more.
+    fn compile_owning(
+        program: &Program,
+        owned: usize,
+        kernels: &KernelTable,
+        states: &NodeStates,
+    ) -> Result<Plan> {
         let mut planner = Planner {
             program,
             kernels,
@@ -54,7 +64,7 @@ impl Plan {
             .map(|r| PlanFetch { slot: slot_of[r], shape: program.ty(*r).shape.as_known() })
             .collect();
         let mut remap: Vec<u32> = (0..slots.len() as u32).collect();
-        let arena_bytes = memory::place(&mut slots, &mut remap, &drafts, &order, &fetches);
+        let arena_bytes = memory::place(&mut slots, &mut remap, &drafts, &order, &fetches, owned);
         let variables = program
             .variables
             .iter()
@@ -79,17 +89,42 @@ impl Plan {
                     slots,
                     num_inputs,
                     types: types.collect(),
+                    dying: 0,
                     source: source(inst),
                 })
             })
             .collect();
-        let fetches =
+        let mut steps: Vec<PlanStep> = steps;
+        let fetches: Vec<PlanFetch> =
             fetches.into_iter().map(|f| PlanFetch { slot: SlotId(remap[f.slot.index()]), ..f }).collect();
-        let plan = Plan { steps, slots, fetches, variables, num_feeds: program.feeds.len(), arena_bytes };
+        mark_last_uses(&mut steps, &slots, &fetches);
+        let written = |s: &u32| match slots[*s as usize].place {
+            Place::Feed(i) => Some(i),
+            _ => None,
+        };
+        let mut overwritten: Vec<usize> = steps.iter().flat_map(|s| s.outputs()).filter_map(written).collect();
+        overwritten.sort_unstable();
+        overwritten.dedup();
+        let num_feeds = program.feeds.len();
+        let plan = Plan { steps, slots, fetches, variables, num_feeds, overwritten, arena_bytes };
         if cfg!(debug_assertions) {
             plan.verify()?;
         }
         Ok(plan)
+    }
+}
+
+/// Marks the inputs that no later step uses and that are not fetched.
+fn mark_last_uses(steps: &mut [PlanStep], slots: &[Slot], fetches: &[PlanFetch]) {
+    let mut used = vec![false; slots.len()];
+    fetches.iter().for_each(|f| used[f.slot.index()] = true);
+    for step in steps.iter_mut().rev() {
+        for i in (0..step.num_inputs).rev() {
+            let used = &mut used[step.slots[i] as usize];
+            if !std::mem::replace(used, true) && i < 64 {
+                step.dying |= 1 << i;
+            }
+        }
     }
 }
 
@@ -152,7 +187,7 @@ impl Planner<'_> {
             Kind::Loop(inner) => {
                 let layout = inner.op.layout();
                 let body = &inner.body;
-                let cond = inner.cond.as_ref().map(|c| self.sub_plan(c)).transpose()?;
+                let cond = inner.cond.as_ref().map(|c| self.sub_plan(c, 0)).transpose()?;
                 let results: Vec<TensorType> = body.fetches.iter().map(|r| body.ty(*r).clone()).collect();
                 let feed_type = |i: usize| feed_type(body, i);
                 let carries = (0..inner.op.carries).map(feed_type);
@@ -174,7 +209,7 @@ impl Planner<'_> {
                     trip: inner.op.trip,
                     reverse: inner.op.reverse,
                     cond,
-                    body: self.sub_plan(body)?,
+                    body: self.sub_plan(body, inner.op.carries)?,
                     results,
                     slices: slices
                         .into_iter()
@@ -189,7 +224,7 @@ impl Planner<'_> {
                 Ok(Some(Draft::new(StepKind::Loop(Box::new(step)), inputs, outputs)))
             }
             Kind::If(inner) => {
-                let plans = [self.sub_plan(&inner.then)?, self.sub_plan(&inner.orelse)?];
+                let plans = [self.sub_plan(&inner.then, 0)?, self.sub_plan(&inner.orelse, 0)?];
                 let outputs = self.outputs(id, inst);
                 Ok(Some(Draft::new(StepKind::If(Box::new(plans)), inputs, outputs)))
             }
@@ -205,6 +240,7 @@ impl Planner<'_> {
                         outputs: &inst.outputs,
                         values: &values,
                         states: self.states,
+                        on_values: false,
                     };
                     self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
                 } else if self.kernels.has(&**op) {
@@ -217,6 +253,7 @@ impl Planner<'_> {
                         outputs: &[],
                         values: &|_| None,
                         states: self.states,
+                        on_values: false,
                     };
                     self.kernels.compile(&**op, &cx).map_err(|e| at(e, op.name(), inst))?
                 };
@@ -245,8 +282,9 @@ impl Planner<'_> {
         }
     }
 
-    fn sub_plan(&self, program: &Program) -> Result<SubPlan> {
-        let plan = Plan::compile(program, self.kernels, self.states)?;
+    /// A plan whose first `owned` feeds are its own to write.
+    fn sub_plan(&self, program: &Program, owned: usize) -> Result<SubPlan> {
+        let plan = Plan::compile_owning(program, owned, self.kernels, self.states)?;
         Ok(SubPlan { plan, frames: FramePool::default() })
     }
 
@@ -294,9 +332,9 @@ fn is_static(body: &Program) -> bool {
     body.insts.iter().filter(|i| matches!(i.kind, Kind::Feed(_))).all(|i| known(&i.outputs[0]))
 }
 
-/// Whether a value of this type has a place before the run. A reference always has: its variable.
+/// Whether a value of this type has a place before the run. A reference always has: its variable. An object has no bytes to place.
 fn known(ty: &TensorType) -> bool {
-    ty.is_ref || ty.shape.is_fully_known()
+    ty.is_ref || (ty.shape.is_fully_known() && !ty.dtype.is_object())
 }
 
 /// A value's bytes and shape as the plan knows them agree with `ty`.

@@ -13,13 +13,15 @@ use crate::program::InstId;
 /// Every slot starts on a cache line.
 pub(super) const ALIGN: usize = 64;
 
-/// Places slots; `remap` maps a slot to the one whose buffer it takes over. Returns the arena's size.
+/// Places slots; `remap` maps a slot to the one whose buffer it takes over. The buffers of the first `owned` feeds may be taken over too. Returns
+/// the arena's size.
 pub(super) fn place(
     slots: &mut [Slot],
     remap: &mut [u32],
     drafts: &[Option<Draft>],
     order: &[InstId],
     fetches: &[PlanFetch],
+    owned: usize,
 ) -> usize {
     const NEVER: usize = usize::MAX;
     let wholes = Wholes::find(slots, drafts, order);
@@ -44,7 +46,7 @@ pub(super) fn place(
             }
             placed[out.index()] = true;
             let taken = (i == 0 && *out == draft.outputs[0])
-                .then(|| takes_over(slots, remap, &wholes, draft, *out, &last_use, at))
+                .then(|| takes_over(slots, remap, &wholes, draft, *out, &last_use, at, owned))
                 .flatten();
             match taken {
                 Some(input) => {
@@ -136,7 +138,8 @@ impl Wholes {
     }
 }
 
-/// The operand whose buffer output `out` may take over: it dies here, is in the arena, and has as many bytes.
+/// The operand whose buffer output `out` may take over: it dies here, is in the arena or an owned feed, and has as many bytes.
+#[allow(clippy::too_many_arguments)]
 fn takes_over(
     slots: &[Slot],
     remap: &[u32],
@@ -145,12 +148,17 @@ fn takes_over(
     out: SlotId,
     last_use: &[usize],
     at: usize,
+    owned: usize,
 ) -> Option<SlotId> {
     let root = |s: SlotId| SlotId(remap[wholes.root(s).index()]);
     draft.in_place.iter().map(|i| draft.inputs[*i]).find(|s| {
         let slot = &slots[root(*s).index()];
-        matches!(slot.place, Place::Arena(_))
-            && wholes.root(*s) == *s
+        let ours = match slot.place {
+            Place::Arena(_) => true,
+            Place::Feed(i) => i < owned,
+            _ => false,
+        };
+        ours && wholes.root(*s) == *s
             && last_use[root(*s).index()] == at
             && slot.bytes() == slots[out.index()].bytes()
             && slot.ty.dtype == slots[out.index()].ty.dtype

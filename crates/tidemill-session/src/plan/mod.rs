@@ -132,6 +132,8 @@ pub struct PlanStep {
     pub num_inputs: usize,
     /// The types of inputs and outputs, as the program has them.
     pub(crate) types: SmallVec<[TensorType; 4]>,
+    /// The inputs whose values nobody uses afterwards, a bit each.
+    pub(crate) dying: u64,
     /// What the step came from, for errors and listings.
     pub source: Arc<StepSource>,
 }
@@ -179,6 +181,8 @@ pub struct Plan {
     pub variables: Vec<PlanVariable>,
     /// How many feeds a run brings.
     pub num_feeds: usize,
+    /// The feeds whose buffers steps write: only the carries of a loop, whose buffers are the loop's.
+    pub overwritten: Vec<usize>,
     /// How many bytes a run's arena has.
     pub arena_bytes: usize,
 }
@@ -187,6 +191,11 @@ impl PlanStep {
     /// Input slots.
     pub fn inputs(&self) -> &[u32] {
         &self.slots[..self.num_inputs]
+    }
+
+    /// Whether nobody uses input `i` after this step.
+    pub(crate) fn last_use(&self, i: usize) -> bool {
+        i < 64 && self.dying >> i & 1 == 1
     }
 
     /// Output slots.

@@ -5,9 +5,10 @@
 //! 3. an arena slot's size is known, it is aligned, and lies inside the arena, and inside of the slot that it is a part of;
 //! 4. while a slot will still be used, no step writes bytes that overlap it, except a step that takes the slot itself over; a part is used
 //!    as long as its whole is, and overlaps no other part that is not the same value;
-//! 5. a fetch whose shape is known has as many bytes as its slot.
+//! 5. steps write no feeds but those that the plan says it overwrites;
+//! 6. a fetch whose shape is known has as many bytes as its slot.
 //!
-//! Whatever kernels assume of their buffers rests on 2 to 4.
+//! Whatever kernels assume of their buffers rests on 2 to 5.
 
 use tidemill_core::{Error, Result};
 
@@ -68,6 +69,11 @@ impl Plan {
             for s in step.outputs() {
                 let slot = &self.slots[*s as usize];
                 filled[*s as usize] = true;
+                if let Place::Feed(i) = slot.place
+                    && !self.overwritten.contains(&i)
+                {
+                    return Err(format!("step {at} \"{}\" writes feed {i}", step.source.name));
+                }
                 let Place::Arena(offset) = slot.place else { continue };
                 let bytes =
                     slot.bytes().ok_or_else(|| format!("s{s} is in the arena, but its size is not known"))?;

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::region::close;
 use super::{FakeParam, If, Loop};
-use crate::autodiff::{GradCx, Gradient, Gradients, Grads};
+use crate::autodiff::{GradCx, Gradient, Gradients, Grads, differentiable};
 use crate::error::{Origin, Result};
 use crate::graph::Body;
 use crate::handle::Tensor;
@@ -29,13 +29,13 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
     let graph = cx.graph();
     let layout = op.layout();
     let body = &op.body;
-    let is_float = |ty: &TensorType| ty.dtype.is_float();
-    // What gradients are kept of: every floating carry, and the captures and xs that someone wants one of.
-    let carries: Vec<usize> = (0..op.carries).filter(|c| is_float(body.param_type(*c))).collect();
+    let flows = |ty: &TensorType| differentiable(ty.dtype);
+    // What gradients are kept of: every carry that has them, and the captures and xs that someone wants one of.
+    let carries: Vec<usize> = (0..op.carries).filter(|c| flows(body.param_type(*c))).collect();
     let ys: Vec<usize> = (0..layout.ys)
-        .filter(|y| is_float(body.result_type(op.carries + y)) && cx.dy_as_is(op.carries + y).is_some())
+        .filter(|y| flows(body.result_type(op.carries + y)) && cx.dy_as_is(op.carries + y).is_some())
         .collect();
-    let wanted = |operand: usize, param: usize| cx.needs(operand) && is_float(body.param_type(param));
+    let wanted = |operand: usize, param: usize| cx.needs(operand) && flows(body.param_type(param));
     let xs: Vec<usize> = (0..op.xs).filter(|x| wanted(layout.xs + x, op.carries + x)).collect();
     let first_capture = op.carries + op.xs;
     let captures: Vec<usize> = (first_capture..body.params().len())
@@ -71,7 +71,7 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
         let mut results: Vec<Tensor> = (0..carries.len()).map(dense).collect();
         for (k, sum) in sums.iter().enumerate() {
             results.push(match found[carries.len() + xs.len() + k] {
-                Some(gradient) => *sum + gradient.to_tensor(),
+                Some(gradient) => gradient.add_to(*sum),
                 None => *sum,
             });
         }
@@ -143,11 +143,11 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
 pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
     let graph = cx.graph();
     let results: Vec<usize> = (0..cx.num_outputs())
-        .filter(|i| cx.y_type(*i).dtype.is_float() && cx.dy_as_is(*i).is_some())
+        .filter(|i| differentiable(cx.y_type(*i).dtype) && cx.dy_as_is(*i).is_some())
         .collect();
     let d_results: Vec<Tensor> = results.iter().map(|i| cx.dy(*i)).collect();
     let wanted: Vec<usize> =
-        (1..cx.num_inputs()).filter(|i| cx.needs(*i) && cx.x_type(*i).dtype.is_float()).collect();
+        (1..cx.num_inputs()).filter(|i| cx.needs(*i) && differentiable(cx.x_type(*i).dtype)).collect();
     let branches = [(&op.then, 1), (&op.orelse, 1 + op.then.params().len())];
     // A branch gives the gradients of all captures; of the other branch's, zeros.
     let backward = |(body, first): (&Body, usize)| {
