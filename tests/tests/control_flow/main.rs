@@ -1,6 +1,7 @@
 //! Loops and conditionals: what they compute, and their gradients to second order against differences.
 #![allow(missing_docs)]
 
+mod arrays;
 mod branches;
 mod loops;
 mod nests;

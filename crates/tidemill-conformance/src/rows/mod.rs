@@ -14,6 +14,7 @@ mod index;
 mod join;
 mod linalg;
 mod list;
+mod lstm_block;
 mod math;
 mod matmul;
 mod nn;
@@ -55,6 +56,7 @@ pub(crate) fn standard() -> Vec<Row> {
         join::rows(),
         linalg::rows(),
         list::rows(),
+        lstm_block::rows(),
         math::rows(),
         matmul::rows(),
         nn::rows(),

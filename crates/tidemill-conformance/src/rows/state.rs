@@ -1,6 +1,6 @@
-use tidemill_core::ErrorKind::{FailedPrecondition, InvalidArgument};
+use tidemill_core::ErrorKind::{FailedPrecondition, InvalidArgument, OutOfRange};
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, IsVariableInitialized, ScatterAdd, ScatterSub, ScatterUpdate, VariableV2,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub, ScatterUpdate, VariableV2,
 };
 use tidemill_core::{DType, PartialShape};
 
@@ -21,6 +21,9 @@ pub(super) fn rows() -> Vec<Row> {
         row(variable, []).fails(FailedPrecondition),
         row(IsVariableInitialized, [v()]).expect(true),
         row(IsVariableInitialized, [x([2]).uninitialised()]).expect(false),
+        row(RefIdentity, [value([1.0, 2.0]).variable()]).expect([1.0, 2.0]).leaves([1.0, 2.0]),
+        row(CountUpTo { limit: 3 }, [value(2).variable()]).expect(2).leaves(3),
+        row(CountUpTo { limit: 3 }, [value(3i64).variable()]).fails(OutOfRange),
         row(assign(true), [value([1.0, 2.0]).variable(), value([3.0, 4.0])])
             .expect([3.0, 4.0])
             .leaves([3.0, 4.0]),

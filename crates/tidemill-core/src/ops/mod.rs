@@ -17,6 +17,7 @@ mod index;
 mod join;
 mod linalg;
 mod list;
+mod lstm_block;
 mod math;
 mod matmul;
 mod nn;
@@ -46,6 +47,7 @@ pub use index::*;
 pub use join::*;
 pub use linalg::*;
 pub use list::*;
+pub use lstm_block::*;
 pub use math::*;
 pub use matmul::*;
 pub use nn::*;
@@ -70,7 +72,7 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 27] = [
+    let families: [fn(OpSet) -> OpSet; 28] = [
         activation::register,
         array::register,
         broadcast::register,
@@ -83,6 +85,7 @@ pub(crate) fn standard() -> OpSet {
         join::register,
         linalg::register,
         list::register,
+        lstm_block::register,
         math::register,
         matmul::register,
         nn::register,

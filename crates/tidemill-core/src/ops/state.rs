@@ -23,7 +23,9 @@ pub(super) fn register(set: OpSet) -> OpSet {
         .with::<Assign>()
         .with::<AssignAdd>()
         .with::<AssignSub>()
+        .with::<CountUpTo>()
         .with::<IsVariableInitialized>()
+        .with::<RefIdentity>()
         .with::<ScatterUpdate>()
         .with::<ScatterAdd>()
         .with::<ScatterSub>()
@@ -84,6 +86,36 @@ impl Op for Assign {
             return Ok(vec![TensorType::reference(cx.dtype(0), cx.shape(1).clone())]);
         }
         updated_variable(cx, 1)
+    }
+}
+
+/// A reference to the same variable; what uses it waits for what this waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefIdentity;
+attrs!(RefIdentity {});
+
+impl Op for RefIdentity {
+    const SCHEMA: Schema =
+        Schema::new("RefIdentity", "(input: &T) -> (output: &T)").effect(Effect::Stateful);
+    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+        Ok(vec![cx.inputs()[0].clone()])
+    }
+}
+
+/// The value of an integer scalar variable, to which 1 is added; `OutOfRange` when it has reached `limit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CountUpTo {
+    /// Where counting ends.
+    pub limit: i64,
+}
+attrs!(CountUpTo { limit });
+
+impl Op for CountUpTo {
+    const SCHEMA: Schema =
+        Schema::new("CountUpTo", "(ref: &T) -> (output: T) where T: i32|i64").effect(Effect::Stateful);
+    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+        cx.expect_rank(0, 0)?;
+        cx.output(cx.dtype(0), ())
     }
 }
 

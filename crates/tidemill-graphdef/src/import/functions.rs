@@ -28,6 +28,7 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
         "While" | "StatelessWhile" => Some(while_node),
         "For" => Some(for_node),
         "SymbolicGradient" => Some(symbolic_gradient),
+        "DeviceIndex" => Some(device_index),
         _ => None,
     }
 }
@@ -418,6 +419,14 @@ fn for_node(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let (operation, mut vals) = turns?;
     vals.remove(0);
     Ok(made((operation, vals)))
+}
+
+/// Where the CPU is among the names of kinds of devices: which branch of a `Case` on the kind runs.
+fn device_index(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let names = &cx.attrs.list("device_names")?.s;
+    let index = names.iter().position(|name| name.as_slice() == b"CPU").unwrap_or(names.len());
+    let value = Value::scalar(i32::try_from(index).unwrap_or(i32::MAX));
+    Ok(importer.add(cx, Arc::new(ops::Const { value }), &[])?.into())
 }
 
 /// `SymbolicGradient(x..., dy...)`: the gradients of a function with respect to its arguments.

@@ -29,6 +29,7 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
         "IsVariableInitialized" => Some(is_initialized),
         "VarIsInitializedOp" => Some(is_initialized),
         "VariableShape" => Some(shape),
+        "CountUpTo" | "ResourceCountUpTo" => Some(count_up_to),
         "ResourceGather" => Some(gather),
         _ => update_of(op).map(|_| update as Translate),
     }
@@ -93,8 +94,21 @@ fn read(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, Arc::new(ops::Identity {}), &[cx.variable(0)?])?.into())
 }
 
-fn same_reference(_: &mut Importer, cx: &NodeCx) -> Result<Made> {
-    Ok(Made::value(Val::Tensor(cx.variable(0)?)))
+/// Outside of bodies what uses the reference waits for what the node waits for.
+fn same_reference(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let variable = cx.variable(0)?;
+    if !importer.regions.is_empty() || !variable.ty().is_ref {
+        return Ok(Made::value(Val::Tensor(variable)));
+    }
+    Ok(importer.add(cx, Arc::new(ops::RefIdentity), &[variable])?.into())
+}
+
+fn count_up_to(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    if !importer.regions.is_empty() {
+        return Err(Error::unimplemented("in the body of a loop or conditional"));
+    }
+    let op = ops::CountUpTo { limit: cx.attrs.int("limit")? };
+    Ok(importer.add(cx, Arc::new(op), &[cx.variable(0)?])?.into())
 }
 
 fn assign(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {

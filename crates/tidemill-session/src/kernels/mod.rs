@@ -30,6 +30,7 @@ mod index;
 mod join;
 mod linalg;
 mod list;
+mod lstm_block;
 mod math;
 mod matmul;
 mod nn;
@@ -280,6 +281,7 @@ impl KernelTable {
         join::register(&mut table);
         linalg::register(&mut table);
         list::register(&mut table);
+        lstm_block::register(&mut table);
         math::register(&mut table);
         matmul::register(&mut table);
         nn::register(&mut table);

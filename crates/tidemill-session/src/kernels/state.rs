@@ -1,10 +1,10 @@
 //! Kernels of `ops::state`: assignments to variables.
 
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, IsVariableInitialized, ScatterAdd, ScatterSub, ScatterUpdate,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub, ScatterUpdate,
 };
 use tidemill_core::{Error, Result, Value};
-use tidemill_tensor::{Element, dispatch_any, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -19,6 +19,11 @@ pub(super) fn register(table: &mut KernelTable) {
             Ok(())
         })))
     });
+    table.compiled::<RefIdentity>(|_, _| Ok(Compiled::Variable(Box::new(|_, _| Ok(())))));
+    table.compiled::<CountUpTo>(|op, cx| {
+        let limit = op.limit;
+        dispatch_int!(cx.dtype(0), T => count_up_to::<T>(limit), else => unsupported())
+    });
     table.compiled::<ScatterUpdate>(
         |_, cx| dispatch_any!(cx.dtype(0), T => scatter::<T>(cx, |_, new| new), else => unsupported()),
     );
@@ -28,6 +33,22 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ScatterSub>(|_, cx| {
         dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::sub), else => unsupported())
     });
+}
+
+fn count_up_to<T: Element>(limit: i64) -> Result<Compiled> {
+    Ok(Compiled::Variable(Box::new(move |variables, args| {
+        let [count] = initialised::<T>(variables[0])? else {
+            return Err(Error::invalid("the variable to count with is no scalar"));
+        };
+        let now = count.to_i64();
+        if now >= limit {
+            let message = format!("the variable has reached the limit {limit}");
+            return Err(Error::new(tidemill_core::ErrorKind::OutOfRange, message));
+        }
+        args.output::<T>(0)[0] = *count;
+        *count = T::from_i64(now + 1);
+        Ok(())
+    })))
 }
 
 fn unsupported() -> Result<Compiled> {
