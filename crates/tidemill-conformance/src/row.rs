@@ -95,6 +95,7 @@ pub struct Row {
     pub(crate) smooth: bool,
     pub(crate) cut: Vec<usize>,
     pub(crate) of: Option<Vec<usize>>,
+    pub(crate) fixed_dtypes: bool,
     pub(crate) tolerance: f64,
     pub(crate) within: Option<[f64; 2]>,
 }
@@ -159,6 +160,7 @@ impl Row {
             smooth: true,
             cut: vec![],
             of: None,
+            fixed_dtypes: false,
             tolerance: 1.0,
             within: None,
         }
@@ -248,6 +250,12 @@ impl Row {
     /// Gradients are checked of these outputs only.
     pub fn of(mut self, outputs: impl IntoIterator<Item = usize>) -> Row {
         self.of = Some(outputs.into_iter().collect());
+        self
+    }
+
+    /// The row's function is for operands of the dtypes that they have, and no others.
+    pub fn fixed_dtypes(mut self) -> Row {
+        self.fixed_dtypes = true;
         self
     }
 

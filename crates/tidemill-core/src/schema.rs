@@ -258,7 +258,8 @@ fn spread<'a>(specs: &'a [ArgSpec], count: usize, what: &str) -> Result<SmallVec
 
 fn dtype_class(class: &str) -> Result<Vec<DType>, String> {
     if class.contains('|') {
-        let parts: Vec<Vec<DType>> = class.split('|').map(|part| dtype_class(part.trim())).collect::<Result<_, _>>()?;
+        let parts: Vec<Vec<DType>> =
+            class.split('|').map(|part| dtype_class(part.trim())).collect::<Result<_, _>>()?;
         return Ok(parts.concat());
     }
     let keep = |f: fn(&DType) -> bool| Ok(DType::ALL.iter().copied().filter(f).collect());

@@ -194,7 +194,12 @@ impl Session {
 
     /// Sets up a session: kernels for ops of one's own, options.
     pub fn builder(graph: &Graph) -> SessionBuilder {
-        SessionBuilder { graph: graph.clone(), kernels: KernelTable::standard(), optimise: true, memory_limit: MEMORY_LIMIT }
+        SessionBuilder {
+            graph: graph.clone(),
+            kernels: KernelTable::standard(),
+            optimise: true,
+            memory_limit: MEMORY_LIMIT,
+        }
     }
 
     /// The graph it runs.

@@ -25,9 +25,10 @@ fn an_array_is_filled_and_read_in_loops() {
     );
     s.gradients(sum, 2);
     s.check(powers.gather([3, 1]), &[want[6], want[7], want[2], want[3]]);
-    s.check(powers.scatter([2, 0], tf::stack([s.x, s.c], 0)).concat(), &[
-        C[0], C[1], want[2], want[3], X[0], X[1], want[6], want[7],
-    ]);
+    s.check(
+        powers.scatter([2, 0], tf::stack([s.x, s.c], 0)).concat(),
+        &[C[0], C[1], want[2], want[3], X[0], X[1], want[6], want[7]],
+    );
     s.check(TensorArray::split(powers.stack(), 2).read(1), &want[4..]);
     s.check(TensorArray::unstack(powers.stack()).write(0, s.c).read(0), &C);
 }

@@ -69,7 +69,10 @@ impl<'a> Bench<'a> {
     /// The operands with floats converted to `dtype`; `None` when there are none, the signature forbids it, or what is fed in
     /// place of the output would not fit.
     fn as_floats(&self, dtype: DType) -> Option<Vec<Value>> {
-        if self.row.fed.is_some() || !self.values.iter().any(|v| v.dtype().is_float()) {
+        if self.row.fixed_dtypes
+            || self.row.fed.is_some()
+            || !self.values.iter().any(|v| v.dtype().is_float())
+        {
             return None;
         }
         let convert = |v: &Value| if v.dtype().is_float() { v.cast(dtype) } else { v.clone() };

@@ -44,7 +44,7 @@ pub(super) fn rows() -> Vec<Row> {
     let reserve = |like: Tensor, len| {
         op(TensorListReserve { element_dtype: F }, &[shape(like, &[2]), int(like, len)])[0]
     };
-    vec![
+    let rows = vec![
         row_of::<EmptyTensorList>(
             |t| stack(push(push(empty(t[0], -1), ops::sin(t[0])), t[0] * t[1]), &[2]),
             [x([2]), x([2])],
@@ -66,7 +66,8 @@ pub(super) fn rows() -> Vec<Row> {
             [x([2])],
         )
         .fails(InvalidArgument),
-        row_of::<TensorListLength>(|t| op(TensorListLength {}, &[from_tensor(t[0])]), [x([3, 2])]).expect(3i32),
+        row_of::<TensorListLength>(|t| op(TensorListLength {}, &[from_tensor(t[0])]), [x([3, 2])])
+            .expect(3i32),
         row_of::<TensorListElementShape>(
             |t| {
                 let list = op(TensorListFromTensor {}, &[t[0], shape(t[0], &[-1, 2])])[0];
@@ -88,7 +89,8 @@ pub(super) fn rows() -> Vec<Row> {
             [x([3, 2])],
         ),
         row_of::<TensorListGetItem>(move |t| get(reserve(t[0], 2), 1, &[2]), [x([2])]).expect([0.0, 0.0]),
-        row_of::<TensorListGetItem>(move |t| get(from_tensor(t[0]), 3, &[2]), [x([3, 2])]).fails(InvalidArgument),
+        row_of::<TensorListGetItem>(move |t| get(from_tensor(t[0]), 3, &[2]), [x([3, 2])])
+            .fails(InvalidArgument),
         row_of::<TensorListSetItem>(
             move |t| {
                 let list = op(set(false), &[from_tensor(t[0]), int(t[0], 1), t[1] * t[1]])[0];
@@ -115,7 +117,8 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row_of::<TensorListScatterV2>(
             |t| {
-                let list = op(TensorListScatterV2 {}, &[ops::sin(t[0]), t[1], shape(t[0], &[2]), int(t[0], 5)]);
+                let list =
+                    op(TensorListScatterV2 {}, &[ops::sin(t[0]), t[1], shape(t[0], &[2]), int(t[0], 5)]);
                 stack(list[0], &[2])
             },
             [x([2, 2]), value([3, 1])],
@@ -179,12 +182,14 @@ pub(super) fn rows() -> Vec<Row> {
         .values_only(),
         row_of::<TensorListPushBackBatch>(
             |t| {
-                // A tensor of lists is what an op on it makes of nothing.
-                let lists = t[0].graph().constant(vec![0i32]);
-                op(TensorListPushBackBatch {}, &[lists, t[0]])
+                let lists = op(Pack { axis: 0 }, &[from_tensor(t[0]), empty(t[0], -1)])[0];
+                let pushed = op(TensorListPushBackBatch {}, &[lists, t[1]])[0];
+                let lists = op(Unpack { num: 2, axis: 0 }, &[pushed]);
+                [stack(lists[0], &[2]), stack(lists[1], &[2])].concat()
             },
-            [x([1, 2])],
+            [x([3, 2]), x([2, 2])],
         )
-        .fails(InvalidArgument),
-    ]
+        .values_only(),
+    ];
+    rows.into_iter().map(Row::fixed_dtypes).collect()
 }

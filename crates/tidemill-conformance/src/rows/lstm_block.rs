@@ -23,13 +23,15 @@ pub(super) fn rows() -> Vec<Row> {
     let block = |use_peephole| BlockLSTM { forget_bias: 1.0, cell_clip: -1.0, use_peephole };
     let of_cell = |t: &[Tensor]| {
         let g = t[0].graph();
-        let forward = g.op(LSTMBlockCell { forget_bias: 1.0, cell_clip: -1.0, use_peephole: true }).inputs(t).tensors();
+        let forward =
+            g.op(LSTMBlockCell { forget_bias: 1.0, cell_clip: -1.0, use_peephole: true }).inputs(t).tensors();
         let inputs = [t, &forward[..6], &[forward[1], forward[6]]].concat();
         g.op(LSTMBlockCellGrad { use_peephole: true }).inputs(&inputs).tensors()
     };
     let of_block = |t: &[Tensor]| {
         let g = t[0].graph();
-        let forward = g.op(BlockLSTM { forget_bias: 1.0, cell_clip: -1.0, use_peephole: true }).inputs(t).tensors();
+        let forward =
+            g.op(BlockLSTM { forget_bias: 1.0, cell_clip: -1.0, use_peephole: true }).inputs(t).tensors();
         let inputs = [t, &forward[..], &[forward[1], forward[6]]].concat();
         g.op(BlockLSTMGrad { use_peephole: true }).inputs(&inputs).tensors()
     };

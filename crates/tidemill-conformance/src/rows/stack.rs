@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
         let op = StackPopV2 { elem_type: DType::F64 };
         stack.graph().control_dependencies([after.op()]).enter(|| stack.graph().op(op).input(stack).tensor())
     };
-    vec![
+    let rows = vec![
         row_of::<StackPushV2>(
             move |t| {
                 let stack = stack(t[0], 2);
@@ -42,5 +42,6 @@ pub(super) fn rows() -> Vec<Row> {
             [x([2])],
         )
         .fails(InvalidArgument),
-    ]
+    ];
+    rows.into_iter().map(|row| row.values_only().fixed_dtypes()).collect()
 }

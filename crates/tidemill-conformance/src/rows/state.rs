@@ -1,6 +1,7 @@
 use tidemill_core::ErrorKind::{FailedPrecondition, InvalidArgument, OutOfRange};
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub, ScatterUpdate, VariableV2,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub,
+    ScatterUpdate, VariableV2,
 };
 use tidemill_core::{DType, PartialShape};
 

@@ -1,6 +1,6 @@
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{self, ArrayAdd, ArrayResize, ArrayWrite, TensorArray};
 use tidemill_core::Tensor;
+use tidemill_core::ops::{self, ArrayAdd, ArrayResize, ArrayWrite, TensorArray};
 
 use crate::row::{Row, row, row_of, value, x};
 
@@ -31,10 +31,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(ArrayResize, [x([3, 2]), value(2)]),
         row(ArrayResize, [x([2]), value(4)]),
         row(ArrayResize, [x([2]), value(-4)]).fails(InvalidArgument),
-        row_of::<ArrayWrite>(
-            move |t| vec![filled(t, TensorArray::like(t[0], 4)).stack()],
-            [x([2]), x([2])],
-        ),
+        row_of::<ArrayWrite>(move |t| vec![filled(t, TensorArray::like(t[0], 4)).stack()], [x([2]), x([2])]),
         row_of::<ArrayWrite>(
             move |t| {
                 let array = filled(t, TensorArray::like(t[0], 0).dynamic_size());

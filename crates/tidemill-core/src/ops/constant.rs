@@ -334,7 +334,9 @@ pub fn ones_like(x: impl Into<Tensor>) -> Tensor {
 fn like(x: Tensor, name: &str, element: f64, op: impl Op) -> Tensor {
     let ty = x.ty();
     match ty.shape.as_known() {
-        Some(shape) if !ty.dtype.is_object() => x.graph().filled(name, ShapeArg::from(shape), element, ty.dtype),
+        Some(shape) if !ty.dtype.is_object() => {
+            x.graph().filled(name, ShapeArg::from(shape), element, ty.dtype)
+        }
         _ => unary(op, name, x),
     }
 }

@@ -161,7 +161,7 @@ pub struct Pack {
 attrs!(Pack { axis });
 
 impl Op for Pack {
-    const SCHEMA: Schema = Schema::new("Pack", "(values: N*T) -> (output: T)");
+    const SCHEMA: Schema = Schema::new("Pack", "(values: N*T) -> (output: T) where T: All");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         if cx.is_empty() {
             return Err(Error::invalid("needs at least one tensor"));
@@ -200,7 +200,7 @@ pub struct Unpack {
 attrs!(Unpack { num, axis });
 
 impl Op for Unpack {
-    const SCHEMA: Schema = Schema::new("Unpack", "(value: T) -> (output: N*T)");
+    const SCHEMA: Schema = Schema::new("Unpack", "(value: T) -> (output: N*T) where T: All");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let shape = match cx.shape(0).dims() {
             None => PartialShape::unknown(),

@@ -16,10 +16,10 @@ use tidemill_tensor::PartialShape;
 use super::table::op_table;
 use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::{Error, Result};
+use crate::grads;
 use crate::handle::Tensor;
 use crate::infer::{InferCx, TensorType};
 use crate::op::Op;
-use crate::grads;
 
 /// `count` outputs of the shape of the cell's state, over time if operand `x` is.
 fn states(cx: &InferCx, x: usize, count: usize) -> Result<Vec<TensorType>> {
@@ -53,7 +53,9 @@ fn over_time(cx: &GradCx, op: impl Op) -> Result<Grads> {
     };
     let only_states = [0, 2, 3, 4, 5].iter().all(|i| cx.dy_as_is(*i).is_none());
     if !only_states {
-        return Err(Error::unimplemented("gradients flow into gates of a BlockLSTM; only those of cs and h are known"));
+        return Err(Error::unimplemented(
+            "gradients flow into gates of a BlockLSTM; only those of cs and h are known",
+        ));
     }
     Ok(grads![NoGrad, x, cs, h, w, wci, wcf, wco, b])
 }

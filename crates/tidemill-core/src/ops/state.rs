@@ -95,8 +95,7 @@ pub struct RefIdentity;
 attrs!(RefIdentity {});
 
 impl Op for RefIdentity {
-    const SCHEMA: Schema =
-        Schema::new("RefIdentity", "(input: &T) -> (output: &T)").effect(Effect::Stateful);
+    const SCHEMA: Schema = Schema::new("RefIdentity", "(input: &T) -> (output: &T)").effect(Effect::Stateful);
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         Ok(vec![cx.inputs()[0].clone()])
     }

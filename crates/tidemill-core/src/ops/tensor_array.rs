@@ -47,7 +47,7 @@ impl Op for ArrayWrite {
         let value = cx.wanted(2, || ops::gather(dy, index));
         let array = cx.wanted(0, || {
             let rest = ops::write_slices(dy, index, ops::zeros_like(cx.x(2)), false);
-            if self.dynamic_size { resized(rest, ops::size_of(cx.x(0), 0)) } else { rest }
+            if self.dynamic_size { resized(rest, size_before(cx)) } else { rest }
         });
         Ok(grads![array, NoGrad, value])
     }
@@ -79,8 +79,7 @@ pub struct ArrayResize;
 attrs!(ArrayResize {});
 
 impl Op for ArrayResize {
-    const SCHEMA: Schema =
-        Schema::new("ArrayResize", "(array: T, size: I) -> (result: T) where I: i32|i64");
+    const SCHEMA: Schema = Schema::new("ArrayResize", "(array: T, size: I) -> (result: T) where I: i32|i64");
 
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.expect_rank(1, 0)?;
@@ -88,14 +87,16 @@ impl Op for ArrayResize {
             return Err(Error::invalid("a scalar has no slices"));
         }
         let size = match cx.known_all(1).as_deref() {
-            Some([size]) => Some(usize::try_from(*size).map_err(|_| Error::invalid(format!("the size {size} is negative")))?),
+            Some([size]) => Some(
+                usize::try_from(*size).map_err(|_| Error::invalid(format!("the size {size} is negative")))?,
+            ),
             _ => None,
         };
         cx.output(cx.dtype(0), with_len(cx.shape(0), size))
     }
 
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        let array = cx.wanted(0, || resized(cx.dy(0), ops::size_of(cx.x(0), 0)));
+        let array = cx.wanted(0, || resized(cx.dy(0), size_before(cx)));
         Ok(grads![array, NoGrad])
     }
 }
@@ -130,6 +131,13 @@ fn with_len(shape: &PartialShape, len: Option<usize>) -> PartialShape {
         Some([_, rest @ ..]) => PartialShape::from([len]).concatenate(&rest.into()),
         _ => PartialShape::unknown(),
     }
+}
+
+/// How long operand 0 was. Computed where that is, so that a loop keeps the number for its gradient and not the array.
+fn size_before(cx: &GradCx) -> Tensor {
+    let array = cx.x(0);
+    let graph = cx.graph();
+    graph.in_region(graph.region_of(array.node), || size_of(array, 0))
 }
 
 fn resized(array: Tensor, size: Tensor) -> Tensor {
@@ -204,7 +212,8 @@ impl TensorArray {
     ) -> TensorArray {
         let element = element_shape.into();
         let Some(known) = element.as_known() else {
-            let error = Error::invalid(format!("the element shape {element} of the array is not fully known"));
+            let error =
+                Error::invalid(format!("the element shape {element} of the array is not fully known"));
             or_panic(Err(error.with_help("TensorArray::like takes it from a tensor")))
         };
         let dims: Vec<i32> = known.iter().map(|d| i32::try_from(*d).unwrap_or(i32::MAX)).collect();

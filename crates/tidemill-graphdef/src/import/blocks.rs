@@ -62,6 +62,8 @@ pub(super) struct LoopVar {
     pub(super) switches: Vec<u32>,
     /// What it is in the next turn.
     pub(super) next: Port,
+    /// What must have run by then.
+    pub(super) waits: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -185,6 +187,11 @@ impl Blocks {
     /// The operations outside that a loop must wait for are those that a node beside it would find.
     pub(super) fn around(&self, plan: &LoopPlan) -> u32 {
         self.blocks[plan.block as usize].parent
+    }
+
+    /// The block that is a loop's body.
+    pub(super) fn inside(&self, plan: &LoopPlan) -> u32 {
+        plan.block
     }
 
     fn encloses(&self, outer: u32, mut inner: u32) -> bool {
@@ -337,6 +344,7 @@ impl Blocks {
                         .inputs
                         .first()
                         .ok_or_else(|| fail("a NextIteration has no input"))?,
+                    waits: source.items[next as usize].controls.to_vec(),
                 });
             }
             let mut controls: Vec<u32> = frame

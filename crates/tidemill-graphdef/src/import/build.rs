@@ -61,6 +61,8 @@ pub(super) struct Importer<'a> {
     pub(super) outer_controls: Vec<Operation>,
     /// What was made outside of bodies that does more than compute.
     pub(super) effects: Vec<Operation>,
+    /// Temporary variables that are not destroyed yet, by name.
+    pub(super) temporaries: FxHashMap<String, Tensor>,
     /// Why the loop that could not be built has to be built again.
     pub(super) again: Option<Again>,
     /// How deep bodies and functions are in each other.
@@ -120,6 +122,7 @@ impl<'a> Importer<'a> {
             outer_reads: FxHashMap::default(),
             outer_controls: vec![],
             effects: vec![],
+            temporaries: FxHashMap::default(),
             again: None,
             depth: 0,
             made: 0,

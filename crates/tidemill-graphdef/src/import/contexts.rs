@@ -333,6 +333,7 @@ impl Contexts {
                 Ok(place)
             }
             "Merge" => self.join(source, node, item),
+            "ControlTrigger" => self.trigger(item),
             "LoopCond" => {
                 let place = self.of_inputs(source, &item.inputs, &item.controls)?;
                 let Some(frame) = self.frame(&place) else {
@@ -345,6 +346,20 @@ impl Contexts {
             }
             _ => self.of_inputs(source, &item.inputs, &item.controls),
         }
+    }
+
+    /// A `ControlTrigger` runs whether or not what it waits for does: it is outside of branches.
+    fn trigger(&self, item: &Item) -> Result<Place> {
+        let mut place = Place { context: 0, levels: smallvec![0] };
+        for &control in &item.controls {
+            let of = &self.places[control as usize];
+            let outside = self.innermost_frame(of.context);
+            let depth = self.contexts[outside as usize].depth;
+            let mut of = Place { context: outside, levels: of.levels[..=depth].into() };
+            of.levels[depth] += 1;
+            place = self.innermost(place, &of)?;
+        }
+        Ok(place)
     }
 
     /// A `Merge` takes what comes of two branches of one predicate.

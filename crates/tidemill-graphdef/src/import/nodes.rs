@@ -18,6 +18,7 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
         "Assert" => Some(assert),
         "ControlTrigger" => Some(control_trigger),
         "ToBool" => Some(to_bool),
+        "Identity" => Some(same),
         "LoopCond" | "Snapshot" | "GuaranteeConst" | "DeepCopy" => Some(identity),
         "Switch" | "RefSwitch" | "Merge" | "RefMerge" | "Enter" | "RefEnter" | "Exit" | "RefExit"
         | "NextIteration" | "RefNextIteration" => Some(misplaced),
@@ -88,6 +89,14 @@ fn control_trigger(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
 
 fn identity(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, Arc::new(ops::Identity {}), &[cx.tensor(0)?])?.into())
+}
+
+/// The handle of a variable is the same one.
+fn same(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    match &cx.inputs[..] {
+        [val @ Val::Variable(_)] => Ok(Made::value(val.clone())),
+        _ => identity(importer, cx),
+    }
 }
 
 fn to_bool(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {

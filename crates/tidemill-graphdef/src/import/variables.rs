@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidemill_core::{AttrValue, DType, Error, OpRef, Operation, PartialShape, Result, Tensor, ops};
+use tidemill_core::{
+    AttrValue, DType, Error, ErrorKind, OpRef, Operation, PartialShape, Result, Tensor, ops,
+};
 
 use super::build::{Importer, NodeCx, Translate, core_attrs};
 use super::value::{Made, Val};
@@ -21,8 +23,10 @@ use crate::{dtype, tensor};
 pub(super) fn translation(op: &str) -> Option<Translate> {
     match op {
         "VarHandleOp" => Some(handle),
-        "Variable" | "TemporaryVariable" => Some(reference),
-        "DestroyTemporaryVariable" | "ReadVariableOp" => Some(read),
+        "Variable" => Some(reference),
+        "TemporaryVariable" => Some(temporary),
+        "DestroyTemporaryVariable" => Some(destroy_temporary),
+        "ReadVariableOp" => Some(read),
         "RefIdentity" => Some(same_reference),
         "AssignVariableOp" | "Assign" => Some(assign),
         "AssignAdd" | "AssignSub" | "AssignAddVariableOp" | "AssignSubVariableOp" => Some(assign_more),
@@ -88,6 +92,35 @@ fn handle(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
 
 fn reference(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     Ok(importer.add(cx, Arc::new(variable(cx)?), &[])?.into())
+}
+
+/// A variable under a name of its own, which is free again once it is destroyed.
+fn temporary(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let name = temporary_name(cx)?;
+    if importer.temporaries.contains_key(&name) {
+        let what = format!("there is a temporary variable \"{name}\" already");
+        return Err(Error::new(ErrorKind::AlreadyExists, what));
+    }
+    let mut op = variable(cx)?;
+    op.shared_name.clear();
+    let made = importer.add(cx, Arc::new(op), &[])?;
+    importer.temporaries.insert(name, made.output(0));
+    Ok(made.into())
+}
+
+fn temporary_name(cx: &NodeCx) -> Result<String> {
+    Ok(match cx.attrs.string("var_name")? {
+        "" => cx.def.name.clone(),
+        name => name.to_owned(),
+    })
+}
+
+fn destroy_temporary(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let name = temporary_name(cx)?;
+    if importer.temporaries.remove(&name).is_none() {
+        return Err(Error::not_found(format!("there is no temporary variable \"{name}\"")));
+    }
+    read(importer, cx)
 }
 
 fn read(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tidemill_core::{DType, Error, Graph, Operation, Result, ops};
 
-use super::blocks::{Blocks, Unit};
+use super::blocks::{Blocks, LoopVar, Unit};
 use super::build::{Importer, Name, NodeCx};
 use super::contexts::flow_op;
 use super::regions::{Part, Site};
@@ -305,6 +305,23 @@ impl<'a> Importer<'a> {
         Ok(Some(operation))
     }
 
+    /// What a loop carries on, once what its `NextIteration` waits for has run.
+    fn next(&mut self, instance: &Instance<'a>, var: &LoopVar, block: u32) -> Result<Val> {
+        let val = instance.value(var.next)?;
+        let controls: Vec<Operation> =
+            var.waits.iter().filter_map(|c| instance.operation(*c, block)).collect();
+        match val {
+            Val::Tensor(t) if !controls.is_empty() => {
+                let t = self.read(t)?;
+                let item = &instance.code.source.items[var.next.node as usize];
+                let name = Name::Like(instance.join(&format!("{}/next", item.name)));
+                let builder = self.graph.op(ops::Identity {}).input(t);
+                Ok(Val::Tensor(self.finish(builder, &name, &controls, item.name)?.output(0)))
+            }
+            val => Ok(val),
+        }
+    }
+
     /// Makes a loop.
     fn frame(
         &mut self,
@@ -333,7 +350,9 @@ impl<'a> Importer<'a> {
             let made = this.units(instance, units);
             let vals = made.and_then(|()| match part {
                 Part::Cond => Ok(vec![instance.value(plan.cond)?]),
-                Part::Body => plan.vars.iter().map(|var| instance.value(var.next)).collect(),
+                Part::Body => {
+                    plan.vars.iter().map(|var| this.next(instance, var, code.blocks.inside(plan))).collect()
+                }
             });
             instance.envs.pop();
             vals

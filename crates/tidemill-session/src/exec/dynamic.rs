@@ -44,9 +44,10 @@ pub(super) fn step(
     let declared = &step.types[step.num_inputs..];
     let mut contents = super::contents(variables, writes)?;
     let missing = contents.iter().position(|c| c.is_none());
-    let outputs =
-        cx.bench().run(op, step.source.node, inputs, &types, declared, &mut contents)
-            .map_err(|e| super::name_variable(e, plan, missing.map(|i| writes[i])))?;
+    let outputs = cx
+        .bench()
+        .run(op, step.source.node, inputs, &types, declared, &mut contents)
+        .map_err(|e| super::name_variable(e, plan, missing.map(|i| writes[i])))?;
     for ((slot, value), ty) in step.outputs().iter().zip(outputs).zip(declared) {
         if !ty.is_ref {
             store(plan, *slot as usize, Item::Value(value), ty, frame)?;
@@ -55,18 +56,25 @@ pub(super) fn step(
     Ok(())
 }
 
-/// What operand `slot` of a step is now.
+/// What operand `slot` of a step is now, and stays, whatever later steps write in its place.
 pub(super) fn operand(plan: &Plan, frame: &Frame, slot: usize, ty: &TensorType) -> Result<Item> {
-    frame.item(plan, slot, ty.shape.as_known())
+    let item = frame.item(plan, slot, ty.shape.as_known())?;
+    match (&plan.slots[slot].place, &item) {
+        (Place::Feed(i), Item::Value(value)) if plan.overwritten.contains(i) => {
+            Ok(Item::Value(Value::from_bytes(value.dtype(), value.shape(), value.bytes())?))
+        }
+        _ => Ok(item),
+    }
 }
 
 /// What operand `i` of a step is now; the step is its only owner if nobody needs it afterwards.
 pub(super) fn take(plan: &Plan, step: &PlanStep, frame: &mut Frame, i: usize) -> Result<Item> {
     let (slot, ty) = (step.inputs()[i] as usize, &step.types[i]);
-    let item = operand(plan, frame, slot, ty)?;
-    if step.last_use(i) {
-        frame.drop_item(plan, slot);
+    if !step.last_use(i) {
+        return operand(plan, frame, slot, ty);
     }
+    let item = frame.item(plan, slot, ty.shape.as_known())?;
+    frame.drop_item(plan, slot);
     Ok(item)
 }
 

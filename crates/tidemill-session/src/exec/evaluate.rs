@@ -3,7 +3,8 @@
 use smallvec::{SmallVec, smallvec};
 use tidemill_core::ops::known_elements;
 use tidemill_core::{
-    AnyOp, DType, Error, ErrorKind, InferCx, KnownValues, NodeId, PartialValue, Result, Shape, TensorType, Value,
+    AnyOp, DType, Error, ErrorKind, InferCx, KnownValues, NodeId, PartialValue, Result, Shape, TensorType,
+    Value,
 };
 
 use crate::kernels::args::{Args, RawBuf};
@@ -62,10 +63,18 @@ impl Bench<'_> {
                 declared.len()
             )));
         }
-        let bytes = |ty: &TensorType| ty.shape.as_known().map_or(0, |s| s.num_bytes(ty.dtype).unwrap_or(usize::MAX));
+        let bytes =
+            |ty: &TensorType| ty.shape.as_known().map_or(0, |s| s.num_bytes(ty.dtype).unwrap_or(usize::MAX));
         check_memory(inferred.iter().filter(|ty| !ty.is_ref).map(bytes), self.memory_limit)?;
         let values = |i: usize| inputs.get(i).cloned();
-        let cx = CompileCx { node, inputs: types, outputs: &inferred, values: &values, states: self.states, on_values: true };
+        let cx = CompileCx {
+            node,
+            inputs: types,
+            outputs: &inferred,
+            values: &values,
+            states: self.states,
+            on_values: true,
+        };
         let compiled = self.kernels.compile(op, &cx)?;
         let outputs = match compiled {
             Compiled::Nothing => SmallVec::new(),

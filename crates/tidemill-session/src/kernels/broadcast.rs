@@ -6,7 +6,9 @@ use tidemill_core::{DType, Error, Result, Value};
 use super::{Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
-    table.compiled::<BroadcastGradientArgs>(|_, _| Ok(Compiled::Values(Box::new(|inputs| reduced_axes(&inputs)))));
+    table.compiled::<BroadcastGradientArgs>(|_, _| {
+        Ok(Compiled::Values(Box::new(|inputs| reduced_axes(&inputs))))
+    });
 }
 
 /// For each of two shapes, the axes along which it was repeated to the shape of both.

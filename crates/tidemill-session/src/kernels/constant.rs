@@ -35,7 +35,9 @@ fn fill(cx: &CompileCx) -> Result<Compiled> {
 
 fn filled_like(cx: &CompileCx, element: f64) -> Result<Compiled> {
     if cx.dtype(0) == DType::Variant {
-        return Ok(Compiled::Values(Box::new(|inputs| objects::zeros_like(&inputs[0]).map(|zeros| vec![zeros]))));
+        return Ok(Compiled::Values(Box::new(|inputs| {
+            objects::zeros_like(&inputs[0]).map(|zeros| vec![zeros])
+        })));
     }
     dispatch_any!(cx.output_dtype(0), T => Compiled::step(move |args: &mut Args| {
         args.output::<T>(0).fill(T::from_f64(element));

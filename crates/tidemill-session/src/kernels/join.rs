@@ -1,10 +1,11 @@
 //! Kernels of `ops::join`: putting tensors together and taking them apart along an axis.
 
 use tidemill_core::ops::{ConcatOffset, ConcatV2, Pack, Split, SplitV, Unpack};
-use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
+use tidemill_core::{DType, Error, Result, Shape, Value, normalise_axis};
 use tidemill_tensor::Element;
 
 use super::copy::copy_rows;
+use super::objects;
 use super::{Args, CompileCx, Compiled, KernelTable, Step};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -15,10 +16,16 @@ pub(super) fn register(table: &mut KernelTable) {
         join(cx, (0..count).collect(), |shape| stretch(shape, axis))
     });
     table.compiled::<Pack>(|op, cx| {
+        if cx.dtype(0).is_object() {
+            return Ok(Compiled::Values(Box::new(pack_objects)));
+        }
         let axis = normalise_axis(op.axis, cx.output_shape(0).rank())?;
         join(cx, (0..cx.num_inputs()).collect(), |shape| stretch(shape, axis))
     });
     table.compiled::<Unpack>(|op, cx| {
+        if cx.dtype(0).is_object() {
+            return Ok(Compiled::Values(Box::new(unpack_objects)));
+        }
         let axis = normalise_axis(op.axis, cx.shape(0).rank())?;
         part(cx, 0, axis)
     });
@@ -31,6 +38,22 @@ pub(super) fn register(table: &mut KernelTable) {
         part(cx, 0, normalise_axis(axis[0], cx.shape(0).rank())?)
     });
     table.compiled::<ConcatOffset>(|_, cx| concat_offset(cx));
+}
+
+fn pack_objects(inputs: Vec<Value>) -> Result<Vec<Value>> {
+    match inputs.first() {
+        Some(first) if first.rank() == 0 => {
+            Ok(vec![objects::stack(&inputs, first.dtype(), &first.shape().clone())?])
+        }
+        _ => Err(Error::unimplemented("only scalars are packed where elements are objects")),
+    }
+}
+
+fn unpack_objects(inputs: Vec<Value>) -> Result<Vec<Value>> {
+    match &inputs[..] {
+        [all] if all.rank() == 1 => (0..all.num_elements()).map(|i| objects::slice(all, i)).collect(),
+        _ => Err(Error::unimplemented("only vectors are taken apart where elements are objects")),
+    }
 }
 
 /// Elements from `axis` on: what lies together in one turn of the dimensions before it.

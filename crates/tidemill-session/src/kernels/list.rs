@@ -3,11 +3,11 @@
 use tidemill_core::ops::*;
 use tidemill_core::{DType, Error, ErrorKind, PartialShape, Result, Shape, Value};
 
-use super::objects::{self, ints, look, num_slices, partial_shape, scalar, slice, take, variant};
 use super::KernelTable;
+use super::objects::{self, ints, look, num_slices, partial_shape, scalar, slice, take, variant};
 
 /// How many elements a list may have: more is taken for a mistake before memory is.
-const MAX_ELEMENTS: usize = 1 << 26;
+const MAX_ELEMENTS: usize = 1 << 22;
 
 /// A list of tensors.
 #[derive(Clone)]
@@ -81,7 +81,10 @@ impl List {
 
     fn place(&self, index: i64) -> Result<usize> {
         usize::try_from(index).ok().filter(|i| *i < self.elements.len()).ok_or_else(|| {
-            Error::invalid(format!("index {index} is out of range for a list of {} elements", self.elements.len()))
+            Error::invalid(format!(
+                "index {index} is out of range for a list of {} elements",
+                self.elements.len()
+            ))
         })
     }
 
@@ -95,7 +98,10 @@ impl List {
     /// What is known of elements by the list itself and `shape`.
     fn known(&self, shape: &PartialShape) -> Result<PartialShape> {
         self.shape.merge(shape).ok_or_else(|| {
-            Error::invalid(format!("elements of the shape {shape} are asked for of a list of {}{}", self.dtype, self.shape))
+            Error::invalid(format!(
+                "elements of the shape {shape} are asked for of a list of {}{}",
+                self.dtype, self.shape
+            ))
         })
     }
 
@@ -109,10 +115,20 @@ impl List {
             ))),
             None => match shape.as_known() {
                 Some(known) => Ok(Value::zeros(self.dtype, known)?),
-                None => Err(Error::invalid(format!(
-                    "an element that was never set is read, and its shape {shape} is not fully known"
-                ))),
+                None => self.unset(shape),
             },
+        }
+    }
+
+    /// An element that was never set, of whose shape only `shape` is known: zeros of the shape that all others have.
+    fn unset(&self, shape: &PartialShape) -> Result<Value> {
+        let mut shapes = self.elements.iter().flatten().map(|value| PartialShape::from(value.shape()));
+        let merged = shapes.try_fold(shape.clone(), |known, other| known.merge(&other));
+        match merged.as_ref().and_then(PartialShape::as_known) {
+            Some(known) => Ok(Value::zeros(self.dtype, known)?),
+            None => Err(Error::invalid(format!(
+                "an element that was never set is read, and its shape {shape} is not fully known"
+            ))),
         }
     }
 
@@ -369,7 +385,10 @@ pub(super) fn register(table: &mut KernelTable) {
             let b = look::<List>(&b, LIST)?;
             if a.dtype != op.element_dtype || b.dtype != op.element_dtype {
                 let want = op.element_dtype;
-                return Err(Error::invalid(format!("lists of {want} are joined, but these are of {} and {}", a.dtype, b.dtype)));
+                return Err(Error::invalid(format!(
+                    "lists of {want} are joined, but these are of {} and {}",
+                    a.dtype, b.dtype
+                )));
             }
             a.shape = a.known(&b.shape)?;
             let first = a.elements.len();
@@ -407,7 +426,15 @@ fn scattered(tensor: &Value, indices: &Value, shape: &Value, len: i64) -> Result
     let largest = indices.iter().copied().max().unwrap_or(-1).saturating_add(1).max(0);
     match len {
         -1 => list.resize(usize::try_from(largest).unwrap_or(usize::MAX))?,
-        len => list.resize(usize::try_from(len.max(largest)).unwrap_or(0))?,
+        len if largest > len => {
+            return Err(Error::invalid(format!(
+                "index {} is out of range for a list of {len} elements",
+                largest - 1
+            )));
+        }
+        len => list.resize(
+            usize::try_from(len).map_err(|_| Error::invalid(format!("a list cannot have {len} elements")))?,
+        )?,
     }
     list.scatter(tensor, &indices)?;
     Ok(list)

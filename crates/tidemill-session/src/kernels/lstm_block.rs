@@ -244,7 +244,13 @@ fn over_time_back(inputs: Vec<Value>, peephole: bool, order: [usize; 4]) -> Resu
     made.into_iter()
         .zip(shapes)
         // Without peepholes their weights may have any shape.
-        .map(|(v, shape)| if v.len() == shape.num_elements() { shaped(v, dtype, shape) } else { shaped(zeros(shape), dtype, shape) })
+        .map(|(v, shape)| {
+            if v.len() == shape.num_elements() {
+                shaped(v, dtype, shape)
+            } else {
+                shaped(zeros(shape), dtype, shape)
+            }
+        })
         .collect()
 }
 
@@ -265,7 +271,8 @@ pub(super) fn register(table: &mut KernelTable) {
             return Err(Error::invalid(format!("a gate or gradient is {}, not {state}", other.shape())));
         }
         let of = |i: usize| floats(&inputs[i]);
-        let trace = Trace { i: of(8)?, cs: of(9)?, f: of(10)?, o: of(11)?, ci: of(12)?, co: of(13)?, h: vec![] };
+        let trace =
+            Trace { i: of(8)?, cs: of(9)?, f: of(10)?, o: of(11)?, ci: of(12)?, co: of(13)?, h: vec![] };
         let mut holes = [(); 3].map(|()| vec![0.0; cell.units]);
         let (before, gates) = cell.step_back(&trace, 0, &of(1)?, &of(14)?, &of(15)?, &mut holes);
         let mut made = vec![
@@ -281,7 +288,9 @@ pub(super) fn register(table: &mut KernelTable) {
     });
     table.values::<BlockLSTM>(|op, inputs| {
         let (forget_bias, clip) = (f64::from(op.forget_bias), f64::from(op.cell_clip));
-        over_time(inputs, |args| Ok(Cell { forget_bias, clip, ..Cell::new(args, true, op.use_peephole, ICFO)? }))
+        over_time(inputs, |args| {
+            Ok(Cell { forget_bias, clip, ..Cell::new(args, true, op.use_peephole, ICFO)? })
+        })
     });
     table.values::<BlockLSTMV2>(|op, inputs| {
         let clip = f64::from(op.cell_clip);

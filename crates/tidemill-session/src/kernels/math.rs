@@ -8,8 +8,8 @@ use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_float, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
-use super::objects;
 use super::elementwise::{Map2, map2};
+use super::objects;
 use super::simd::{Body, Isa, run};
 use super::{Args, CompileCx, Compiled, KernelTable, Step};
 

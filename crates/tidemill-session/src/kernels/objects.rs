@@ -139,11 +139,7 @@ pub(super) fn slice(value: &Value, at: usize) -> Result<Value> {
 }
 
 /// Values of one dtype behind each other along axis 0, which `lengths` and `rest` say the shapes of.
-fn joined<'v>(
-    values: impl Iterator<Item = &'v Value> + Clone,
-    dtype: DType,
-    shape: Shape,
-) -> Result<Value> {
+fn joined<'v>(values: impl Iterator<Item = &'v Value> + Clone, dtype: DType, shape: Shape) -> Result<Value> {
     if dtype.is_object() {
         let objects = values.flat_map(|v| v.objects().iter().cloned()).collect();
         return Ok(Value::from_objects(dtype, shape, objects)?);
@@ -151,7 +147,10 @@ fn joined<'v>(
     let bytes = shape.num_bytes(dtype).unwrap_or(usize::MAX);
     let mut all: Vec<u8> = vec![];
     all.try_reserve_exact(bytes).map_err(|_| {
-        Error::new(tidemill_core::ErrorKind::ResourceExhausted, format!("a {dtype}{shape} does not fit into memory"))
+        Error::new(
+            tidemill_core::ErrorKind::ResourceExhausted,
+            format!("a {dtype}{shape} does not fit into memory"),
+        )
     })?;
     values.for_each(|v| all.extend_from_slice(v.bytes()));
     Ok(Value::from_bytes(dtype, shape, &all)?)

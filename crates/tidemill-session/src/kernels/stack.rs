@@ -39,8 +39,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.values::<StackV2>(|op, inputs| {
         let [max] = operands(inputs)?;
         let max = usize::try_from(scalar(&max)?).ok();
-        let stack =
-            Stack { name: op.stack_name.clone(), dtype: op.elem_type, max, held: Mutex::default() };
+        let stack = Stack { name: op.stack_name.clone(), dtype: op.elem_type, max, held: Mutex::default() };
         Ok(vec![Value::object(DType::Resource, Arc::new(stack))?])
     });
     table.values::<StackPushV2>(|_, inputs| {
@@ -65,7 +64,10 @@ pub(super) fn register(table: &mut KernelTable) {
         let [handle] = operands(inputs)?;
         let stack = look::<Stack>(&handle, STACK)?;
         if op.elem_type != stack.dtype {
-            return Err(Error::invalid(format!("a {} is taken off a stack of {}", op.elem_type, stack.dtype)));
+            return Err(Error::invalid(format!(
+                "a {} is taken off a stack of {}",
+                op.elem_type, stack.dtype
+            )));
         }
         let mut held = stack.locked();
         match held.items.pop() {

@@ -1,7 +1,8 @@
 //! Kernels of `ops::state`: assignments to variables.
 
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub, ScatterUpdate,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub,
+    ScatterUpdate,
 };
 use tidemill_core::{Error, Result, Value};
 use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};

@@ -14,9 +14,8 @@ pub(super) fn register(table: &mut KernelTable) {
         if cx.on_values() {
             return Ok(Compiled::Values(Box::new(move |inputs| write_values(inputs, dynamic_size))));
         }
-        // Of a static plan, so no index can be behind the end.
         let rows = Rows::of(cx);
-        let index = cx.dtype(1);
+        let (index, grows) = (cx.dtype(1), cx.shape(0) != cx.output_shape(0));
         let step = Step::new(move |args: &mut Args| {
             let places = rows.places(args, index)?;
             distinct(&places)?;
@@ -24,11 +23,17 @@ pub(super) fn register(table: &mut KernelTable) {
             for (i, at) in places.into_iter().enumerate() {
                 let (from, (to, _)) = (args.input_raw(2), args.output_raw(0));
                 // SAFETY: `places` are below the number of rows; operand 2 has one row of as many bytes for each of them, apart from the output.
-                unsafe { std::ptr::copy_nonoverlapping(from.add(i * rows.bytes), to.add(at * rows.bytes), rows.bytes) };
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        from.add(i * rows.bytes),
+                        to.add(at * rows.bytes),
+                        rows.bytes,
+                    )
+                };
             }
             Ok(())
         });
-        Ok(step.in_place(&[0]).into())
+        Ok(if grows { step.into() } else { step.in_place(&[0]).into() })
     });
     table.compiled::<ArrayAdd>(|_, cx| {
         let rows = Rows::of(cx);
@@ -56,7 +61,8 @@ pub(super) fn register(table: &mut KernelTable) {
     table.values::<ArrayResize>(|_, inputs| {
         let [array, size] = super::list::operands(inputs)?;
         let size = scalar(&size)?;
-        let len = usize::try_from(size).map_err(|_| Error::invalid(format!("the size {size} is negative")))?;
+        let len =
+            usize::try_from(size).map_err(|_| Error::invalid(format!("the size {size} is negative")))?;
         Ok(vec![array.with_slices(len)?])
     });
 }
@@ -85,21 +91,24 @@ impl Rows {
         }
     }
 
-    /// Makes the output what operand 0 is, unless it is that already.
+    /// Makes the output what operand 0 is, with zeros behind it, unless it is that already.
     fn start(self, args: &mut Args) {
         let (from, (to, bytes)) = (args.input_raw(0), args.output_raw(0));
         if !std::ptr::eq(from, to) {
-            // SAFETY: operand and output have one shape and dtype, and overlap only when they are the same.
-            unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
+            let own = args.input_bytes(0).len().min(bytes);
+            // SAFETY: both are valid for these bytes; operand and output overlap only when they are the same.
+            unsafe {
+                std::ptr::copy_nonoverlapping(from, to, own);
+                std::ptr::write_bytes(to.add(own), 0, bytes - own);
+            }
         }
     }
 }
 
 fn place(index: i64, count: usize) -> Result<usize> {
-    usize::try_from(index)
-        .ok()
-        .filter(|at| *at < count)
-        .ok_or_else(|| Error::invalid(format!("index {index} is out of range for an array of {count} elements")))
+    usize::try_from(index).ok().filter(|at| *at < count).ok_or_else(|| {
+        Error::invalid(format!("index {index} is out of range for an array of {count} elements"))
+    })
 }
 
 /// # Errors

@@ -11,7 +11,7 @@ use super::list::operands;
 use super::objects::{self, ints, look, num_slices, pieces, scalar, slice};
 
 /// How many elements an array may have: more is taken for a mistake before memory is.
-const MAX_ELEMENTS: usize = 1 << 26;
+const MAX_ELEMENTS: usize = 1 << 22;
 
 /// What a handle stands for.
 pub(super) struct Handle(Mutex<Array>);
@@ -95,7 +95,9 @@ impl Array {
         let at = usize::try_from(index).ok().filter(|at| *at < self.elements.len() || self.dynamic_size);
         let Some(at) = at else {
             let len = self.elements.len();
-            return Err(self.error(format!("index {index} is written, but it is not resizeable and has {len} elements")));
+            return Err(self.error(format!(
+                "index {index} is written, but it is not resizeable and has {len} elements"
+            )));
         };
         if at >= self.elements.len() {
             self.resize(at.saturating_add(1))?;
@@ -109,7 +111,9 @@ impl Array {
         }
         if let Some(shape) = element.shape.as_ref().filter(|s| *s != value.shape()) {
             let other = value.shape();
-            return Err(self.error(format!("element {index} is of the shape {shape}, but {other} is written")));
+            return Err(
+                self.error(format!("element {index} is of the shape {shape}, but {other} is written"))
+            );
         }
         let sum = match self.elements[at].value.take() {
             Some(before) => objects::add(before, &value)?,
@@ -134,7 +138,8 @@ impl Array {
         };
         let element = &self.elements[at];
         if element.cleared {
-            let what = "is read twice, but was cleared after it was read (is clear_after_read meant to be false?)";
+            let what =
+                "is read twice, but was cleared after it was read (is clear_after_read meant to be false?)";
             return Err(self.error(format!("index {index} {what}")));
         }
         let value = match (&element.value, &element.shape) {
@@ -174,7 +179,9 @@ impl Array {
         let front: Shape = key
             .1
             .iter()
-            .map(|d| usize::try_from(*d).map_err(|_| self.error(format!("dimension {d} is prepended to shapes"))))
+            .map(|d| {
+                usize::try_from(*d).map_err(|_| self.error(format!("dimension {d} is prepended to shapes")))
+            })
             .collect::<Result<_>>()?;
         let like = |element: &Element| {
             let shape = element.value.as_ref().map(Value::shape).or(element.shape.as_ref());
@@ -252,7 +259,9 @@ pub(super) fn register(table: &mut KernelTable) {
         let element = match values.first() {
             Some(first) => first.shape().clone(),
             None => shape.as_known().ok_or_else(|| {
-                array.error(format!("no elements are gathered, and their shape {shape} is not fully known"))
+                Error::unimplemented(format!(
+                    "no elements are gathered, and their shape {shape} is not fully known"
+                ))
             })?,
         };
         Ok(vec![objects::stack(&values, op.dtype, &element)?])
@@ -281,7 +290,7 @@ pub(super) fn register(table: &mut KernelTable) {
             }
             Some(first) => Shape::from(&first.shape()[1..]),
             None => op.element_shape_except0.as_known().ok_or_else(|| {
-                array.error("there is nothing to concatenate, and the shape is not fully known".to_owned())
+                Error::unimplemented("there is nothing to concatenate, and the shape is not fully known")
             })?,
         };
         let (value, lengths) = objects::concat(&values, op.dtype, &rest)?;

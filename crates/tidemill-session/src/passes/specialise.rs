@@ -51,7 +51,8 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
                 Ok(types) => types,
                 // What the run has written before it comes here stays written, so it comes here.
                 Err(_) if writes(program) && inst.writes.is_empty() => {
-                    let unknown = |ty: &TensorType| TensorType { shape: PartialShape::unknown(), ..ty.clone() };
+                    let unknown =
+                        |ty: &TensorType| TensorType { shape: PartialShape::unknown(), ..ty.clone() };
                     inst.outputs.iter().map(unknown).collect()
                 }
                 Err(e) => return Err(at(e, op.name(), inst)),

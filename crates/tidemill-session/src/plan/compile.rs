@@ -102,7 +102,8 @@ impl Plan {
             Place::Feed(i) => Some(i),
             _ => None,
         };
-        let mut overwritten: Vec<usize> = steps.iter().flat_map(|s| s.outputs()).filter_map(written).collect();
+        let mut overwritten: Vec<usize> =
+            steps.iter().flat_map(|s| s.outputs()).filter_map(written).collect();
         overwritten.sort_unstable();
         overwritten.dedup();
         let num_feeds = program.feeds.len();

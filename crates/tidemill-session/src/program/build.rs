@@ -302,9 +302,12 @@ impl Builder<'_> {
         for (r, spec) in values.into_iter().zip(specs) {
             let operand = if spec.reference {
                 let Some(&variable) = self.variable_of.get(&r.inst) else {
-                    return Err(Error::invalid(format!("`{}` is a variable that is written, and is fed", spec.name))
-                        .with_node(node.op.name(), &node.name)
-                        .with_origin(node.origin.clone()));
+                    return Err(Error::invalid(format!(
+                        "`{}` is a variable that is written, and is fed",
+                        spec.name
+                    ))
+                    .with_node(node.op.name(), &node.name)
+                    .with_origin(node.origin.clone()));
                 };
                 if inst.writes.contains(&variable) {
                     return Err(Error::invalid(format!(
