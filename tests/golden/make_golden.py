@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what real TensorFlow does, as data for Tidemill's tests.
 
-    python make_golden.py [names] [tutorial] [rnn] [cells] [optimizers] [random] [errors] [--corpus DIR]
+    python make_golden.py [names] [tutorial] [rnn] [cells] [optimizers] [schedules] [random] [errors] [--corpus DIR]
 
 needs `pip install tensorflow-cpu==2.21.0 tf_keras==2.21.0` and writes beside itself:
 
@@ -10,6 +10,7 @@ needs `pip install tensorflow-cpu==2.21.0 tf_keras==2.21.0` and writes beside it
     rnn/*              two training steps of recurrent networks, converted from the conformance corpus (--corpus)
     cells.*            two steps of each recurrent cell, and the gradients
     optimizers.*       variables and slots after each step of each optimizer
+    schedules.json     learning rates at some steps
     random.*           the values of seeded random ops, to the bit
     errors.json        TensorFlow's words for common mistakes
 
@@ -428,20 +429,39 @@ def make_optimizers():
         "Adagrad": ("AdagradOptimizer", {"learning_rate": 0.1, "initial_accumulator_value": 0.1}),
         "Adam": ("AdamOptimizer", {"learning_rate": 0.1, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-08}),
         "RMSProp": ("RMSPropOptimizer", {"learning_rate": 0.1, "decay": 0.9, "momentum": 0.5, "epsilon": 1e-10}),
+        "RMSPropCentered": ("RMSPropOptimizer", {"learning_rate": 0.1, "decay": 0.8, "momentum": 0.5, "epsilon": 1e-3, "centered": True}),
+        "Adadelta": ("AdadeltaOptimizer", {"learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-4}),
+        "Ftrl": ("FtrlOptimizer", {"learning_rate": 0.1, "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
+                                   "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}),
+        "FtrlShrinking": ("FtrlOptimizer", {"learning_rate": 0.1, "learning_rate_power": -0.3, "initial_accumulator_value": 0.2,
+                                            "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02,
+                                            "l2_shrinkage_regularization_strength": 0.1}),
+        "ProximalGradientDescent": ("ProximalGradientDescentOptimizer", {
+            "learning_rate": 0.1, "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}),
+        "ProximalAdagrad": ("ProximalAdagradOptimizer", {
+            "learning_rate": 0.1, "initial_accumulator_value": 0.1,
+            "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}),
+        "AdagradDA": ("AdagradDAOptimizer", {
+            "learning_rate": 0.1, "global_step": 3, "initial_gradient_squared_accumulator_value": 0.1,
+            "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}),
     }
     initial = [[0.5, -1.25], [2.0, 0.75], [-0.5, 1.5], [1.0, -2.0]]
     scale, target, indices, steps = [[0.5, 1.0], [2.0, 0.25], [1.5, 0.75], [0.1, 1.25]], 0.3, [2, 0, 2], 6
     runs, arrays = [], {}
     for name, (optimizer, options) in arguments.items():
         for sparse in (False, True):
-            for dtype in (tf.float32, tf.float64):
+            # The proximal ones do not convert their rates.
+            for dtype in (tf.float32,) if name.startswith("Proximal") else (tf.float32, tf.float64):
                 with tf.Graph().as_default(), tf.Session() as sess:
                     np_dtype = dtype.as_numpy_dtype
                     v = tf.get_variable("v", initializer=np_dtype(initial))
                     a = np_dtype(scale)[indices] if sparse else np_dtype(scale)
                     rows = tf.gather(v, indices) if sparse else v
                     loss = tf.reduce_sum(a * tf.square(rows - np_dtype(target)))
-                    opt = getattr(tf.train, optimizer)(**options)
+                    given = dict(options)
+                    if "global_step" in given:
+                        given["global_step"] = tf.constant(given["global_step"], tf.int64)
+                    opt = getattr(tf.train, optimizer)(**given)
                     (grad, _), = grads = opt.compute_gradients(loss)
                     step = opt.apply_gradients(grads)
                     held = [u for u in tf.global_variables()]
@@ -476,6 +496,41 @@ def make_optimizers():
         "initial": Line(initial), "scale": Line(scale), "target": target, "steps": steps, "runs": runs,
     })
     write_npz("optimizers.npz", arrays)
+
+
+# --------------------------------------------------------------------------------------------------------- schedules
+
+
+def make_schedules():
+    falling = {"decay_steps": 10, "decay_rate": 0.5}
+    schedules = [
+        ("exponential_decay", dict(falling, staircase=False)),
+        ("exponential_decay", dict(falling, staircase=True)),
+        ("natural_exp_decay", dict(falling, staircase=False)),
+        ("natural_exp_decay", dict(falling, staircase=True)),
+        ("inverse_time_decay", dict(falling, staircase=False)),
+        ("inverse_time_decay", dict(falling, staircase=True)),
+        ("piecewise_constant", {"boundaries": [5, 10], "values": [1.0, 0.5, 0.1]}),
+        ("polynomial_decay", {"decay_steps": 10, "end_learning_rate": 0.0001, "power": 1.0, "cycle": False}),
+        ("polynomial_decay", {"decay_steps": 10, "end_learning_rate": 0.01, "power": 0.5, "cycle": True}),
+        ("cosine_decay", {"decay_steps": 10, "alpha": 0.1}),
+        ("cosine_decay_restarts", {"first_decay_steps": 4, "t_mul": 2.0, "m_mul": 0.5, "alpha": 0.1}),
+        ("cosine_decay_restarts", {"first_decay_steps": 4, "t_mul": 1.0, "m_mul": 0.5, "alpha": 0.0}),
+        ("linear_cosine_decay", {"decay_steps": 10, "num_periods": 0.75, "alpha": 0.1, "beta": 0.01}),
+        ("noisy_linear_cosine_decay", {"decay_steps": 10, "initial_variance": 0.0, "variance_decay": 0.55, "num_periods": 0.5,
+                                       "alpha": 0.0, "beta": 0.001}),
+    ]
+    steps, rate, recorded = [0, 1, 4, 5, 9, 10, 11, 25, 30], 0.2, []
+    for name, options in schedules:
+        with tf.Graph().as_default(), tf.Session() as sess:
+            step = tf.placeholder(tf.int64, [])
+            first = (step,) if name == "piecewise_constant" else (rate, step)
+            out = getattr(tf.train, name)(*first, **options)
+            values = [float(sess.run(out, {step: n})) for n in steps]
+        recorded.append({"schedule": name, "arguments": Line(options), "values": Line(values)})
+    dump("schedules.json", {
+        "oracle": ORACLE, "what": "Learning rates at some steps.", "learning_rate": rate, "steps": Line(steps), "schedules": recorded,
+    })
 
 
 # ------------------------------------------------------------------------------------------------------------ random
@@ -546,11 +601,11 @@ def make_errors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", help="names tutorial rnn cells optimizers random errors (default: all)")
+    parser.add_argument("sections", nargs="*", help="names tutorial rnn cells optimizers schedules random errors (default: all)")
     parser.add_argument("--corpus", help="folder of the conformance corpus (holds cases/)")
     options = parser.parse_args()
-    sections = options.sections or ["names", "tutorial", "rnn", "cells", "optimizers", "random", "errors"]
-    for section, make in (("names", make_names), ("cells", make_cells), ("optimizers", make_optimizers), ("random", make_random), ("errors", make_errors)):
+    sections = options.sections or ["names", "tutorial", "rnn", "cells", "optimizers", "schedules", "random", "errors"]
+    for section, make in (("names", make_names), ("cells", make_cells), ("optimizers", make_optimizers), ("schedules", make_schedules), ("random", make_random), ("errors", make_errors)):
         if section in sections:
             make()
     for section, make in (("tutorial", make_tutorial), ("rnn", make_rnn)):

@@ -27,20 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub use tidemill_core::ops::{
-    self, TensorArray, abs, add, add_n, argmax, argmax_with, argmin, argmin_with, assert_that, assign,
-    assign_add, assign_sub, broadcast_to, case, cast, ceil, concat, cond, cos, diag_part, div, ensure_shape,
-    equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather, gather_axis,
-    gather_batch, gather_nd, greater, greater_equal, group, identity, index, invert_permutation, is_finite,
-    is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p, logical_and, logical_not,
-    logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum, mirror_pad,
-    mul, multiply, neg, not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr,
-    random_shuffle, rank, reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_max,
-    reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod,
-    reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, round, rsqrt, scan,
-    scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign, sin,
-    size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes, stack,
-    stop_gradient, strided_slice, strided_slice_with, sub, subtract, tanh, tile, transpose, transpose_perm,
-    truediv, tuple, unique, unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
+    self, TensorArray, abs, acos, acosh, add, add_n, argmax, argmax_with, argmin, argmin_with, asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast, ceil, check_numerics, concat, cond, cos, cosh, diag_part, div, ensure_shape, equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather, gather_axis, gather_batch, gather_nd, greater, greater_equal, group, identity, index, invert_permutation, is_finite, is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p, logical_and, logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum, mirror_pad, mul, multiply, neg, not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr, random_shuffle, rank, reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_euclidean_norm, reduce_euclidean_norm_with, reduce_max, reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod, reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, round, rsqrt, scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign, sin, sinh, size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice, strided_slice_with, sub, subtract, tan, tanh, tile, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
 };
 #[doc(no_inline)]
 pub use tidemill_core::{
@@ -61,13 +48,26 @@ pub use tidemill_session::{
 pub use tidemill_session::{kernels, passes, plan, program};
 pub use tidemill_tensor::{self as tensor, dtypes::*, npz};
 
+/// Special functions, and products and quotients in which zeros win: TensorFlow's `tf.math`, `tf.math.special` and `tf.bitwise`.
+pub mod math {
+    #[doc(inline)]
+    pub use tidemill_core::ops::{
+        approximate_equal, bessel_i0, bessel_i0e, bessel_i1, bessel_i1e, bessel_j0, bessel_j1, bessel_k0,
+        bessel_k0e, bessel_k1, bessel_k1e, bessel_y0, bessel_y1, betainc, bitwise_and, bitwise_or,
+        bitwise_xor, dawsn, digamma, div_no_nan, erf, erfc, erfinv, expint, fresnel_cos, fresnel_sin, igamma,
+        igammac, invert, left_shift, lgamma, multiply_no_nan, ndtri, nextafter, polygamma, right_shift,
+        spence, xdivy, xlog1py, xlogy, zeta,
+    };
+}
+
 /// What neural networks are made of: TensorFlow's `tf.nn`.
 pub mod nn {
     #[doc(inline)]
     pub use tidemill_core::ops::{
-        bias_add, bias_add_with, embedding_lookup, l2_loss, log_softmax, log_softmax_axis, relu,
-        sigmoid_cross_entropy_with_logits, softmax, softmax_axis, softmax_cross_entropy_with_logits,
-        softmax_cross_entropy_with_logits_v2, softplus, sparse_softmax_cross_entropy_with_logits,
+        Sliding, avg_pool, avg_pool3d, bias_add, bias_add_with, conv2d, conv3d, depthwise_conv2d, elu,
+        embedding_lookup, fused_batch_norm, l2_loss, leaky_relu, log_softmax, log_softmax_axis, relu, relu6,
+        selu, sigmoid_cross_entropy_with_logits, softmax, softmax_axis, softmax_cross_entropy_with_logits,
+        softmax_cross_entropy_with_logits_v2, softplus, softsign, sparse_softmax_cross_entropy_with_logits,
     };
     pub use tidemill_core::ops::{sigmoid, tanh};
     #[doc(inline)]
@@ -78,6 +78,12 @@ pub mod nn {
     pub use tidemill_nn::rnn as rnn_cell;
     #[doc(inline)]
     pub use tidemill_nn::rnn::{BidirectionalRnn, DynamicRnn, StaticRnn, dynamic_rnn, raw_rnn, static_rnn};
+}
+
+/// Images: TensorFlow's `tf.image`.
+pub mod image {
+    #[doc(inline)]
+    pub use tidemill_core::ops::{hsv_to_rgb, resize_bilinear, resize_nearest_neighbor, rgb_to_hsv};
 }
 
 /// The code in the project's guides, compiled and run as documentation tests.

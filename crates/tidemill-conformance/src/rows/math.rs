@@ -1,7 +1,7 @@
 use tidemill_core::ErrorKind::InvalidArgument;
 use tidemill_core::ops::{
-    self, Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference,
-    Sub,
+    self, Add, AddN, AddV2, Atan2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mod, Mul, NextAfter, Pow,
+    RealDiv, SquaredDifference, Sub, TruncateDiv, TruncateMod,
 };
 
 use super::slopes;
@@ -42,6 +42,25 @@ pub(super) fn rows() -> Vec<Row> {
         row(FloorMod, [x([2, 3]).range(-9.0, 9.0), positive(&[3])]),
         row(FloorMod, [sevens(), threes()]).expect([1, -2, 2, -1]),
         row(FloorMod, [value([1]), value([0])]).fails(InvalidArgument),
+        row(TruncateDiv, [x([2, 3]).range(-9.0, 9.0), positive(&[3])]),
+        row(TruncateDiv, [sevens(), threes()]).expect([2, -2, -2, 2]),
+        row(TruncateDiv, [value([1]), value([0])]).fails(InvalidArgument),
+        row(TruncateMod, [x([2, 3]).range(-9.0, 9.0), positive(&[3])]).no_gradient(),
+        row(TruncateMod, [sevens(), threes()]).expect([1, 1, -1, -1]),
+        row(TruncateMod, [value([1]), value([0])]).fails(InvalidArgument),
+        row(Mod, [sevens(), threes()]).expect([1, 1, -1, -1]),
+        row(Mod, [value([1]), value([0])]).fails(InvalidArgument),
+        row(Atan2, [positive(&[2, 3]), x([3])]),
+        row(Atan2, [value([0.0, -1.0]), value([-1.0, -1.0])])
+            .expect([std::f64::consts::PI, -0.75 * std::f64::consts::PI])
+            .values_only(),
+        row(NextAfter, [x([2, 3]), x([3])]).values_only(),
+        row(NextAfter, [value([1f32, 0.0]), value([0f32, 1.0])])
+            .expect([0.999_999_94f32, 1e-45])
+            .values_only(),
+        slopes::<NextAfter>(|t| ops::nextafter(t[0], t[1]), ties())
+            .expect([1.0, 1.0, 1.0])
+            .expect([0.0, 0.0, 0.0]),
         row(Maximum, [x([2, 3]), x([3])]),
         row(Maximum, [value([1.0, nan, 2.0]), value([2.0, 1.0, nan])]).expect([2.0, nan, nan]).values_only(),
         slopes::<Maximum>(|t| ops::maximum(t[0], t[1]), ties())

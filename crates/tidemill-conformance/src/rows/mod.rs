@@ -4,12 +4,16 @@
 
 mod activation;
 mod array;
+mod bitwise;
 mod broadcast;
+mod clip;
 mod compare;
 mod constant;
 mod control;
 mod control_flow;
+mod conv;
 mod gather;
+mod image;
 mod index;
 mod join;
 mod linalg;
@@ -18,18 +22,24 @@ mod lstm_block;
 mod math;
 mod matmul;
 mod nn;
+mod no_nan;
+mod norm;
 mod optional;
 mod pad;
+mod pool;
 mod random;
 mod reduce;
 mod sequence;
+mod special;
 mod stack;
 mod state;
 mod tensor_array;
 mod tensor_array_v3;
 mod training;
+mod trigonometry;
 mod unary;
 mod unique;
+mod updates;
 
 use tidemill_core::{Op, Tensor, gradients};
 
@@ -46,12 +56,16 @@ pub(crate) fn standard() -> Vec<Row> {
     [
         activation::rows(),
         array::rows(),
+        bitwise::rows(),
         broadcast::rows(),
+        clip::rows(),
         compare::rows(),
         constant::rows(),
         control::rows(),
         control_flow::rows(),
+        conv::rows(),
         gather::rows(),
+        image::rows(),
         index::rows(),
         join::rows(),
         linalg::rows(),
@@ -60,18 +74,24 @@ pub(crate) fn standard() -> Vec<Row> {
         math::rows(),
         matmul::rows(),
         nn::rows(),
+        no_nan::rows(),
+        norm::rows(),
         optional::rows(),
         pad::rows(),
+        pool::rows(),
         random::rows(),
         reduce::rows(),
         sequence::rows(),
+        special::rows(),
         stack::rows(),
         state::rows(),
         tensor_array::rows(),
         tensor_array_v3::rows(),
         training::rows(),
+        trigonometry::rows(),
         unary::rows(),
         unique::rows(),
+        updates::rows(),
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 use tidemill_core::DType;
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{self, All, Any, ArgMax, ArgMin, Max, Mean, Min, Prod, Sum};
+use tidemill_core::ops::{self, All, Any, ArgMax, ArgMin, EuclideanNorm, Max, Mean, Min, Prod, Sum};
 
 use super::slopes;
 use crate::row::{Row, row, value, x};
@@ -12,6 +12,9 @@ pub(super) fn rows() -> Vec<Row> {
     let zero = |n: usize| value([[1.5, if n > 0 { 0.0 } else { 2.0 }, -1.0, if n > 1 { 0.0 } else { 0.5 }]]);
     let ties = || [value([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]])];
     vec![
+        row(EuclideanNorm { keep_dims: false }, [x([2, 3, 4]), value([0, 2])]),
+        row(EuclideanNorm { keep_dims: true }, [x([7, 65]), value([1])]),
+        row(EuclideanNorm { keep_dims: false }, [value([[3, 4], [0, 0]]), value(1)]).expect([5, 0]),
         row(Sum { keep_dims: false }, [x([2, 3, 4]), value([0, 2])]),
         row(Sum { keep_dims: true }, [x([2, 3, 4]), value([0, -1])]),
         row(Sum { keep_dims: false }, [x([2, 3]), value(1)]),

@@ -2,7 +2,7 @@ use tidemill_core::DType;
 use tidemill_core::ErrorKind::InvalidArgument;
 use tidemill_core::ops::{
     self, Abs, Cast, Ceil, Cos, Exp, Expm1, Floor, Inv, InvGrad, IsFinite, IsInf, IsNan, Log, Log1p, Neg,
-    Reciprocal, ReciprocalGrad, Round, Rsqrt, RsqrtGrad, Sign, Sin, Sqrt, SqrtGrad, Square,
+    Reciprocal, ReciprocalGrad, Rint, Round, Rsqrt, RsqrtGrad, Sign, Sin, Sqrt, SqrtGrad, Square,
 };
 
 use super::slopes;
@@ -43,6 +43,8 @@ pub(super) fn rows() -> Vec<Row> {
         row(Ceil, [steps()]).expect([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 0.0]).values_only(),
         row(Round, [wide()]),
         row(Round, [steps()]).expect([-2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 0.0]).values_only(),
+        row(Rint, [wide()]),
+        row(Rint, [steps()]).expect([-2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 0.0]).values_only(),
         row(Neg, [wide()]),
         row(Neg, [value([1, -2])]).expect([-1, 2]),
         row(Inv, [positive()]),
@@ -58,6 +60,9 @@ pub(super) fn rows() -> Vec<Row> {
         row(RsqrtGrad, [positive(), x([5, 13])]),
         row(ReciprocalGrad, [positive(), x([5, 13])]),
         row(InvGrad, [positive(), x([5, 13])]),
+        row(SqrtGrad, [value([0.0, 2.0]), value([0.0, 1.0])]).expect([0.0, 0.25]).values_only(),
+        row(RsqrtGrad, [value([inf, 2.0]), value([0.0, 1.0])]).expect([0.0, -4.0]).values_only(),
+        row(ReciprocalGrad, [value([inf, 2.0]), value([0.0, 1.0])]).expect([0.0, -4.0]).values_only(),
         row(IsNan, [special()]).expect([true, false, false, false]),
         row(IsInf, [special()]).expect([false, true, true, false]),
         row(IsFinite, [special()]).expect([false, false, false, true]),

@@ -56,7 +56,7 @@ macro_rules! unary_ops {
         $(#[$doc:meta])*
         $op:ident: $types:literal, $function:ident $tf:literal $(, grad $grad:expr)?;
     )*) => {
-        fn $register(set: OpSet) -> OpSet {
+        pub(super) fn $register(set: OpSet) -> OpSet {
             set$(.with::<$op>())*
         }
         $(

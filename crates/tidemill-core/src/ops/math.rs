@@ -4,8 +4,10 @@ use tidemill_tensor::DType;
 
 use super::broadcast::unbroadcast;
 use super::{
-    Log, Select, binary, cast, greater, greater_equal, less_equal, list, neg, ones_like, select, zeros_like,
+    Log, Select, binary, cast, greater, greater_equal, less_equal, list, neg, ones_like, select, square,
+    zeros_like,
 };
+use crate::attrs;
 use crate::autodiff::{GradCx, Gradient, Grads};
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::handle::Tensor;
@@ -14,37 +16,41 @@ use crate::op::{Op, OpSet};
 use crate::operand::{Operand, Resolved};
 use crate::ops::Const;
 use crate::schema::Schema;
-use crate::{attrs, grads};
 
 /// What the gradient rule of a binary op sees.
-struct Sides<'a, 'g> {
-    cx: &'a GradCx<'g>,
-    x: Tensor,
-    y: Tensor,
-    dz: Tensor,
+pub(super) struct Sides<'a, 'g> {
+    pub(super) cx: &'a GradCx<'g>,
+    pub(super) x: Tensor,
+    pub(super) y: Tensor,
+    pub(super) dz: Tensor,
 }
 
 impl<'a, 'g> Sides<'a, 'g> {
-    fn new(cx: &'a GradCx<'g>) -> Sides<'a, 'g> {
+    pub(super) fn new(cx: &'a GradCx<'g>) -> Sides<'a, 'g> {
         Sides { cx, x: cx.x(0), y: cx.x(1), dz: cx.dy(0) }
     }
 
     /// The gradients, from rules that give them at the shape of the result.
-    fn both(&self, dx: impl FnOnce() -> Tensor, dy: impl FnOnce() -> Tensor) -> Grads {
+    pub(super) fn both(&self, dx: impl FnOnce() -> Tensor, dy: impl FnOnce() -> Tensor) -> Grads {
         let dx = self.cx.needs(0).then(dx);
         let dy = self.cx.needs(1).then(dy);
         unbroadcast(self.cx, dx, dy)
     }
 
+    /// The gradient of `y` alone, from a rule that gives it at the shape of the result: `x` is an order, not a number to tune.
+    pub(super) fn second(&self, dy: impl FnOnce() -> Tensor) -> Grads {
+        unbroadcast(self.cx, None, self.cx.needs(1).then(dy))
+    }
+
     /// A node named after its op, as the functions inside TensorFlow name theirs.
-    fn node(&self, op: impl Op, x: Tensor, y: Tensor) -> Tensor {
+    pub(super) fn node(&self, op: impl Op, x: Tensor, y: Tensor) -> Tensor {
         self.cx.graph().add(op, &[x, y])
     }
 }
 
 /// The elements of an integer result, from what is known of those of the operands; those that overflow `i64` or the dtype
 /// count as unknown.
-fn fold(cx: &InferCx, f: fn(i64, i64) -> Option<i64>) -> Option<PartialValue> {
+pub(super) fn fold(cx: &InferCx, f: fn(i64, i64) -> Option<i64>) -> Option<PartialValue> {
     let dtype = cx.dtype(0);
     if !dtype.is_integer() {
         return None;
@@ -79,16 +85,38 @@ fn floor_mod_i64(x: i64, y: i64) -> Option<i64> {
     Some(if remainder != 0 && (remainder < 0) != (y < 0) { remainder + y } else { remainder })
 }
 
-/// A row: documentation, op and its dtypes, gradient, and folding of known integers.
+pub(super) fn register(set: OpSet) -> OpSet {
+    register_operators(set).with::<AddN>()
+}
+
+/// A row: documentation, op (and its operands, unless they are `x` and `y`) and its dtypes, gradient (left out where no number
+/// flows), and folding of known integers, where any are.
 macro_rules! binary_ops {
-    ($(
+    (@signature $types:literal) => { concat!("(x: T, y: T) -> (z: T) where T: ", $types) };
+    (@signature $types:literal $a:ident $b:ident) => {
+        concat!("(", stringify!($a), ": T, ", stringify!($b), ": T) -> (z: T) where T: ", $types)
+    };
+    (@grad $sides:ident) => {{
+        let _ = $sides;
+        $crate::grads![$crate::autodiff::NoGrad, $crate::autodiff::NoGrad]
+    }};
+    (@grad $sides:ident $grad:expr) => {{
+        let rule: fn(&$crate::ops::math::Sides) -> Grads = $grad;
+        rule(&$sides)
+    }};
+    (@known $cx:ident) => {{
+        let _ = $cx;
+        None
+    }};
+    (@known $cx:ident $known:expr) => { $crate::ops::math::fold($cx, $known) };
+    ($register:ident: $(
         $(#[$doc:meta])*
-        $op:ident: $types:literal,
-        grad $grad:expr,
-        known $known:expr;
+        $op:ident $(($a:ident, $b:ident))?: $types:literal
+        $(, grad $grad:expr)?
+        $(, known $known:expr)?;
     )*) => {
-        pub(super) fn register(set: OpSet) -> OpSet {
-            set.with::<AddN>()$(.with::<$op>())*
+        pub(super) fn $register(set: OpSet) -> OpSet {
+            set$(.with::<$op>())*
         }
         $(
             $(#[$doc])*
@@ -98,23 +126,24 @@ macro_rules! binary_ops {
 
             impl Op for $op {
                 const SCHEMA: Schema =
-                    Schema::new(stringify!($op), concat!("(x: T, y: T) -> (z: T) where T: ", $types));
+                    Schema::new(stringify!($op), $crate::ops::math::binary_ops!(@signature $types $($a $b)?));
                 fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
                     cx.output(cx.dtype(0), cx.broadcast()?)
                 }
                 fn grad(&self, cx: &GradCx) -> Result<Grads> {
-                    let rule: fn(&Sides) -> Grads = $grad;
-                    Ok(rule(&Sides::new(cx)))
+                    let sides = $crate::ops::math::Sides::new(cx);
+                    Ok($crate::ops::math::binary_ops!(@grad sides $($grad)?))
                 }
                 fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
-                    fold(cx, $known)
+                    $crate::ops::math::binary_ops!(@known cx $($known)?)
                 }
             }
         )*
     };
 }
+pub(super) use binary_ops;
 
-binary_ops! {
+binary_ops! { register_operators:
     /// `x + y`. Integers wrap.
     AddV2: "Num",
     grad |g| g.both(|| g.dz, || g.dz),
@@ -150,7 +179,6 @@ binary_ops! {
 
     /// `floor(x / y)`. Dividing an integer by zero fails the run.
     FloorDiv: "Num",
-    grad |_| grads![None::<Tensor>, None::<Tensor>],
     known floor_div_i64;
 
     /// `x - floor(x / y) * y`: the remainder that has the sign of `y`. An integer modulo zero fails the run.
@@ -197,6 +225,32 @@ binary_ops! {
         g.both(|| dx, || neg(dx))
     },
     known |x, y| x.checked_sub(y).and_then(|d| d.checked_mul(d));
+
+    /// `x / y` of integers, rounded towards zero. Dividing by zero fails the run.
+    TruncateDiv: "Num",
+    known i64::checked_div;
+
+    /// The remainder of dividing rounded towards zero, which has the sign of `x`. An integer modulo zero fails the run.
+    TruncateMod: "i32|i64|bf16|f16|f32|f64",
+    known i64::checked_rem;
+
+    /// [`TruncateMod`] by its older name in graph files.
+    Mod: "i32|i64|bf16|f16|f32|f64",
+    known i64::checked_rem;
+
+    /// The angle in radians, between -π and π, of the point with the coordinates `(x, y)`: the arc tangent of `y / x` in the
+    /// right quadrant.
+    Atan2(y, x): "Float",
+    grad |g| {
+        // The operands are named the other way round.
+        let (ordinate, abscissa) = (g.x, g.y);
+        let scaled = g.dz / (square(abscissa) + square(ordinate));
+        g.both(|| abscissa * scaled, || neg(ordinate) * scaled)
+    };
+
+    /// The float next to `x1` in the direction of `x2`; `x2` where they are equal, NaN where either is.
+    NextAfter(x1, x2): "f32|f64",
+    grad |g| g.both(|| g.dz, || zeros_like(g.dz));
 }
 
 /// The sum of tensors of one shape.
@@ -234,10 +288,12 @@ macro_rules! binary_functions {
         /// When the shapes do not broadcast, the dtypes differ, or neither operand is a tensor.
         #[track_caller]
         pub fn $function(x: impl Operand, y: impl Operand) -> Tensor {
-            binary($op, $name, x, y)
+            $crate::ops::binary($op, $name, x, y)
         }
     )*};
 }
+
+pub(super) use binary_functions;
 
 binary_functions! {
     /// `x + y`, also written so; shapes broadcast, integers wrap. TensorFlow: `tf.add`.
@@ -272,6 +328,14 @@ binary_functions! {
     pow Pow "Pow";
     /// `(x - y)²`; shapes broadcast. TensorFlow: `tf.squared_difference`.
     squared_difference SquaredDifference "SquaredDifference";
+    /// `x / y` of integers, rounded towards zero; shapes broadcast. Dividing by zero fails the run. TensorFlow: `tf.truncatediv`.
+    truncatediv TruncateDiv "TruncateDiv";
+    /// The remainder of [`truncatediv`], which has the sign of `x`; shapes broadcast. TensorFlow: `tf.truncatemod`.
+    truncatemod TruncateMod "TruncateMod";
+    /// The angle of the point `(x, y)` in radians, from -π to π (operands in the order `y`, `x`); shapes broadcast. TensorFlow: `tf.atan2`.
+    atan2 Atan2 "Atan2";
+    /// The float next to `x1` in the direction of `x2`; shapes broadcast. TensorFlow: `tf.math.nextafter`.
+    nextafter NextAfter "NextAfter";
 }
 
 /// `x % y`: [`floormod`], in a node named as the operator names it.

@@ -6,13 +6,17 @@
 
 mod activation;
 mod array;
+mod bitwise;
 mod broadcast;
+mod clip;
 mod compare;
 mod constant;
 mod control;
 mod control_flow;
+mod conv;
 mod elementwise;
 mod gather;
+mod image;
 mod index;
 mod join;
 mod linalg;
@@ -21,28 +25,39 @@ mod lstm_block;
 mod math;
 mod matmul;
 mod nn;
+mod no_nan;
+mod norm;
 mod optional;
 mod pad;
+mod pool;
 mod random;
 mod reduce;
 mod sequence;
+mod special;
 mod stack;
 mod state;
 mod table;
 mod tensor_array;
 mod tensor_array_v3;
 mod training;
+mod trigonometry;
 mod unary;
 mod unique;
+mod updates;
+mod window;
 
 pub use activation::*;
 pub use array::*;
+pub use bitwise::*;
 pub use broadcast::*;
+pub use clip::*;
 pub use compare::*;
 pub use constant::*;
 pub use control::*;
 pub use control_flow::*;
+pub use conv::*;
 pub use gather::*;
+pub use image::*;
 pub use index::*;
 pub use join::*;
 pub use linalg::*;
@@ -51,18 +66,25 @@ pub use lstm_block::*;
 pub use math::*;
 pub use matmul::*;
 pub use nn::*;
+pub use no_nan::*;
+pub use norm::*;
 pub use optional::*;
 pub use pad::*;
+pub use pool::*;
 pub use random::*;
 pub use reduce::*;
 pub use sequence::*;
+pub use special::*;
 pub use stack::*;
 pub use state::*;
 pub use tensor_array::*;
 pub use tensor_array_v3::*;
 pub use training::*;
+pub use trigonometry::*;
 pub use unary::*;
 pub use unique::*;
+pub use updates::*;
+pub use window::{AxisPadding, Layout, Motion};
 
 use crate::error::{Error, or_panic};
 use crate::graph::{Graph, OpBuilder};
@@ -72,15 +94,19 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 28] = [
+    let families: [fn(OpSet) -> OpSet; 38] = [
         activation::register,
         array::register,
+        bitwise::register,
         broadcast::register,
+        clip::register,
         compare::register,
         constant::register,
         control::register,
         control_flow::register,
+        conv::register,
         gather::register,
+        image::register,
         index::register,
         join::register,
         linalg::register,
@@ -89,18 +115,24 @@ pub(crate) fn standard() -> OpSet {
         math::register,
         matmul::register,
         nn::register,
+        no_nan::register,
+        norm::register,
         optional::register,
         pad::register,
+        pool::register,
         random::register,
         reduce::register,
         sequence::register,
+        special::register,
         stack::register,
         state::register,
         tensor_array::register,
         tensor_array_v3::register,
         training::register,
+        trigonometry::register,
         unary::register,
         unique::register,
+        updates::register,
     ];
     families.into_iter().fold(OpSet::new(), |set, family| family(set))
 }

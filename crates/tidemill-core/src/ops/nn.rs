@@ -2,8 +2,9 @@
 
 use tidemill_tensor::{DType, PartialShape, Value};
 
+use super::broadcast::unbroadcast_from;
 use super::unary;
-use crate::autodiff::{GradCx, Grads, NoGrad};
+use crate::autodiff::{GradCx, Gradient, Grads, NoGrad};
 use crate::error::{Error, Origin, Result, or_panic};
 use crate::graph::Graph;
 use crate::handle::Tensor;
@@ -74,7 +75,8 @@ fn sum_last(x: Tensor) -> Tensor {
 }
 
 /// The cross entropy between `labels` and `softmax(features)`, row by row: output 0 is `-Σ labels · log softmax(features)`,
-/// output 1 its gradient with respect to `features`, `softmax(features) - labels`. Each row of `labels` sums to 1.
+/// output 1 its gradient with respect to `features`, `softmax(features) - labels`. Each row of `labels` sums to 1. The operands are matrices, or
+/// broadcast to one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoftmaxCrossEntropyWithLogits;
 attrs!(SoftmaxCrossEntropyWithLogits {});
@@ -85,15 +87,14 @@ impl Op for SoftmaxCrossEntropyWithLogits {
         "(features: T, labels: T) -> (loss: T, backprop: T) where T: Float",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.expect_rank(0, 2)?;
-        cx.expect_rank(1, 2)?;
-        let Some(shape) = cx.shape(0).merge(cx.shape(1)) else {
+        let shape = cx.broadcast()?;
+        if shape.rank().is_some_and(|rank| rank != 2) {
             return Err(Error::invalid(format!(
-                "logits and labels must have the same shape, not {} and {}",
+                "logits {} and labels {} must broadcast to a matrix, not to {shape}",
                 cx.shape(0),
                 cx.shape(1)
             )));
-        };
+        }
         let (batch, classes) = (shape.dim(0), shape.dim(1));
         let dtype = cx.dtype(0);
         Ok(vec![
@@ -110,7 +111,13 @@ impl Op for SoftmaxCrossEntropyWithLogits {
             });
             added(loss, cx.dy_as_is(1).map(|dy| -dy.to_tensor()))
         });
-        Ok(grads![logits_gradient(cx), labels])
+        // Back to the shapes that the operands had before they broadcast.
+        let of = |i: usize, gradient: Option<Tensor>| {
+            let (x, matrix) = (cx.x(i), cx.y(1));
+            gradient.map(|d| if x.shape() == matrix.shape() { d } else { unbroadcast_from(d, x, matrix) })
+        };
+        let labels = labels.map(Gradient::to_tensor);
+        Ok(grads![of(0, logits_gradient(cx)), of(1, labels)])
     }
 }
 

@@ -200,6 +200,15 @@ reductions! {
     grad |g| Some(g.product_of_others()),
     known |elements| elements.iter().try_fold(1i64, |product, v| product.checked_mul(*v));
 
+    /// The root of the sum of the squares of the elements; 0 of none. Integers are rounded towards zero.
+    EuclideanNorm "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num, Tidx: i32|i64",
+    reduce_euclidean_norm reduce_euclidean_norm_with "tf.reduce_euclidean_norm",
+    grad |g| {
+        let [y, dy] = g.keep_axes([g.y, g.dy]);
+        Some(g.x / (y / dy))
+    },
+    known |_| None;
+
     /// Whether all elements are true; true of none.
     All "(input: bool, reduction_indices: Tidx) -> (output: bool) where Tidx: i32|i64",
     reduce_all reduce_all_with "tf.reduce_all",

@@ -147,7 +147,7 @@ impl Op for SparseApplyAdagrad {
 }
 
 /// The variable's type, after checking that the operands `alike` have its shape, and that `scalars` are scalars.
-fn dense(cx: &InferCx, alike: &[(usize, &str)], scalars: &[usize]) -> Result<Vec<TensorType>> {
+pub(super) fn dense(cx: &InferCx, alike: &[(usize, &str)], scalars: &[usize]) -> Result<Vec<TensorType>> {
     let mut shape = cx.shape(0).clone();
     for &(i, name) in alike {
         shape = shape.merge(cx.shape(i)).ok_or_else(|| {

@@ -66,6 +66,9 @@ unary_ops! { register_functions, x -> y:
 
     /// The smallest integer that is not below `x`.
     Ceil: "Float", ceil "tf.ceil";
+
+    /// The nearest integer, the even one of two that are equally near.
+    Rint: "Float", rint "tf.rint";
 }
 
 gradient_ops! { register_gradients:

@@ -17,17 +17,32 @@
 
 mod adagrad;
 mod adam;
+mod adaptive;
+mod averages;
+mod decay;
+mod family;
 mod gradient_descent;
 mod momentum;
 mod optimizer;
+mod proximal;
 mod slots;
 mod step;
 
 pub use adagrad::AdagradOptimizer;
 pub use adam::AdamOptimizer;
+pub use adaptive::{AdadeltaOptimizer, RMSPropOptimizer};
+pub use averages::ExponentialMovingAverage;
+pub use decay::{
+    LearningRateDecay, NoisyLinearCosine, cosine_decay, cosine_decay_restarts, exponential_decay,
+    inverse_time_decay, linear_cosine_decay, natural_exp_decay, noisy_linear_cosine_decay,
+    piecewise_constant, polynomial_decay,
+};
 pub use gradient_descent::GradientDescentOptimizer;
 pub use momentum::MomentumOptimizer;
 pub use optimizer::{GradientsAndVariables, Hyper, MinimizeOptions, Optimizer, Update};
+pub use proximal::{
+    AdagradDAOptimizer, FtrlOptimizer, ProximalAdagradOptimizer, ProximalGradientDescentOptimizer,
+};
 pub use slots::Slots;
 pub use step::{create_global_step, get_global_step, get_or_create_global_step};
 
@@ -63,4 +78,7 @@ macro_rules! inherent {
         }
     )*};
 }
-inherent!(AdagradOptimizer AdamOptimizer GradientDescentOptimizer MomentumOptimizer);
+inherent!(
+    AdadeltaOptimizer AdagradDAOptimizer AdagradOptimizer AdamOptimizer FtrlOptimizer GradientDescentOptimizer
+    MomentumOptimizer ProximalAdagradOptimizer ProximalGradientDescentOptimizer RMSPropOptimizer
+);

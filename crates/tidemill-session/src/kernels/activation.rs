@@ -1,12 +1,15 @@
 //! Kernels of `ops::activation`.
 
-use tidemill_core::ops::{Relu, ReluGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, Tanh, TanhGrad};
+use tidemill_core::ops::{
+    Elu, EluGrad, LeakyRelu, LeakyReluGrad, Relu, Relu6, Relu6Grad, ReluGrad, Selu, SeluGrad, Sigmoid,
+    SigmoidGrad, Softplus, SoftplusGrad, Softsign, SoftsignGrad, Tanh, TanhGrad,
+};
 use tidemill_core::{Error, Result};
-use tidemill_tensor::{Element, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_float, dispatch_numeric};
 
 use super::elementwise::{map1, map2};
-use super::real::real_functions;
-use super::{Compiled, KernelTable};
+use super::real::{Real, Wide, real_functions};
+use super::{Args, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
     register_functions(table);
@@ -16,6 +19,36 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ReluGrad>(
         |_, cx| dispatch_numeric!(cx.dtype(0), T => map2(cx, relu_grad::<T>), else => unsupported()),
     );
+    table.compiled::<Relu6>(|_, cx| {
+        dispatch_numeric!(cx.dtype(0), T => {
+            let six = T::from_f64(6.0);
+            map1(cx, move |x: T| if x > six { six } else { relu(x) })
+        }, else => unsupported())
+    });
+    table.compiled::<Relu6Grad>(|_, cx| {
+        dispatch_numeric!(cx.dtype(0), T => {
+            let six = T::from_f64(6.0);
+            Compiled::step(move |args: &mut Args| {
+                let (dy, x, dx) = (args.input::<T>(0), args.input::<T>(1), args.output::<T>(0));
+                for ((dx, dy), x) in dx.iter_mut().zip(dy).zip(x) {
+                    *dx = if *x < six { relu_grad(*dy, *x) } else { T::default() };
+                }
+                Ok(())
+            })
+        }, else => unsupported())
+    });
+    table.compiled::<LeakyRelu>(|op, cx| {
+        dispatch_float!(cx.dtype(0), T => {
+            let alpha = <T as Real>::Wide::from_f64(f64::from(op.alpha));
+            map1(cx, move |x: T| if x > T::default() { x } else { T::narrow(x.widen() * alpha) })
+        }, else => unsupported())
+    });
+    table.compiled::<LeakyReluGrad>(|op, cx| {
+        dispatch_float!(cx.dtype(0), T => {
+            let alpha = <T as Real>::Wide::from_f64(f64::from(op.alpha));
+            map2(cx, move |dy: T, x: T| if x > T::default() { dy } else { T::narrow(dy.widen() * alpha) })
+        }, else => unsupported())
+    });
 }
 
 real_functions! { register_functions:
@@ -25,6 +58,29 @@ real_functions! { register_functions:
     TanhGrad(y, dy) => dy * (W::ONE - y * y);
     SigmoidGrad(y, dy) => dy * y * (W::ONE - y);
     SoftplusGrad(dy, x) => dy * x.sigmoid::<I>();
+    Elu(x) => if x < W::ZERO { x.exp_m1::<I>() } else { x };
+    EluGrad(dy, y) => if y < W::ZERO { dy * (y + W::ONE) } else { dy };
+    Selu(x) => if x < W::ZERO { x.exp_m1::<I>() * number(SELU_SCALE * SELU_ALPHA) } else { x * number(SELU_SCALE) };
+    SeluGrad(dy, y) => dy * if y < W::ZERO { y + number(SELU_SCALE * SELU_ALPHA) } else { number(SELU_SCALE) };
+    Softsign(x) => x / (W::ONE + magnitude(x));
+    SoftsignGrad(dy, x) => {
+        let scale = W::ONE + magnitude(x);
+        dy / (scale * scale)
+    };
+}
+
+/// Where activations of mean 0 and variance 1 keep these (Klambauer et al., 2017).
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+#[inline(always)]
+fn number<W: Wide>(x: f64) -> W {
+    W::from_f64(x)
+}
+
+#[inline(always)]
+fn magnitude<W: Wide>(x: W) -> W {
+    if x < W::ZERO { -x } else { x }
 }
 
 /// NaN stays NaN.
@@ -84,6 +140,20 @@ mod tests {
                 2.350_206_558_916_747,
             ],
         );
+    }
+
+    #[test]
+    fn piecewise() {
+        check_floats(Relu6, &[&[-1.0, 3.0, 7.0, f64::NAN]], &[0.0, 3.0, 6.0, f64::NAN]);
+        check_floats(Relu6Grad, &[&[2.0; 4], &[-1.0, 3.0, 7.0, 0.0]], &[0.0, 2.0, 0.0, 0.0]);
+        check_floats(LeakyRelu { alpha: 0.25 }, &[&[-2.0, 3.0]], &[-0.5, 3.0]);
+        check_floats(LeakyReluGrad { alpha: 0.25 }, &[&[2.0, 2.0], &[-2.0, 3.0]], &[0.5, 2.0]);
+        check_floats(Elu, &[&[-2.0, 3.0]], &[-0.864_664_716_763_387_3, 3.0]);
+        check_floats(EluGrad, &[&[2.0, 2.0], &[-0.5, 3.0]], &[1.0, 2.0]);
+        check_floats(Selu, &[&[-2.0, 3.0]], &[-1.520_166_468_595_695_4, 3.152_102_962_066_441]);
+        check_floats(SeluGrad, &[&[2.0, 2.0], &[-0.5, 3.0]], &[2.516_198_681_694_753, 2.101_401_974_710_961]);
+        check_floats(Softsign, &[&[-3.0, 1.0]], &[-0.75, 0.5]);
+        check_floats(SoftsignGrad, &[&[2.0, 2.0], &[-3.0, 1.0]], &[0.125, 0.5]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Kernels of `ops::math`: elementwise arithmetic of two operands, and sums of many.
 
 use tidemill_core::ops::{
-    Add, AddN, AddV2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Pow, RealDiv, SquaredDifference, Sub,
+    Add, AddN, AddV2, Atan2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mod, Mul, NextAfter, Pow, RealDiv,
+    SquaredDifference, Sub, TruncateDiv, TruncateMod,
 };
 use tidemill_core::{DType, Error, Result};
 use tidemill_tensor::half::{bf16, f16};
@@ -11,7 +12,23 @@ use super::arith::Arith;
 use super::elementwise::{Map2, map2};
 use super::objects;
 use super::simd::{Body, Isa, run};
+use super::special::function_of_two;
 use super::{Args, CompileCx, Compiled, KernelTable, Step};
+
+/// The float next to the first in the direction of the second; either type of float.
+macro_rules! next_after {
+    ($x:ident, $y:ident) => {
+        if $x.is_nan() || $y.is_nan() {
+            $x + $y
+        } else if $x == $y {
+            $y
+        } else if $x < $y {
+            $x.next_up()
+        } else {
+            $x.next_down()
+        }
+    };
+}
 
 pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<AddV2>(|_, cx| arithmetic(cx, Operation::Add));
@@ -25,7 +42,15 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Div>(|_, cx| divide(cx, Division::Truncate));
     table.compiled::<FloorDiv>(|_, cx| divide(cx, Division::Floor));
     table.compiled::<FloorMod>(|_, cx| divide(cx, Division::FloorModulo));
+    table.compiled::<TruncateDiv>(|_, cx| divide(cx, Division::TruncatedQuotient));
+    table.compiled::<TruncateMod>(|_, cx| divide(cx, Division::TruncateModulo));
+    table.compiled::<Mod>(|_, cx| divide(cx, Division::TruncateModulo));
     table.compiled::<Pow>(|_, cx| pow(cx));
+    table.compiled::<Atan2>(|_, cx| function_of_two(cx, f64::atan2));
+    table.compiled::<NextAfter>(|_, cx| match cx.dtype(0) {
+        DType::F32 => map2::<f32, f32>(cx, |x: f32, y: f32| next_after!(x, y)),
+        _ => map2::<f64, f64>(cx, |x: f64, y: f64| next_after!(x, y)),
+    });
     table.compiled::<AddN>(|_, cx| add_n(cx));
 }
 
@@ -60,7 +85,7 @@ fn arithmetic(cx: &CompileCx, operation: Operation) -> Result<Compiled> {
 
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn is_nan<T: Element>(x: T) -> bool {
+pub(super) fn is_nan<T: Element>(x: T) -> bool {
     x != x
 }
 
@@ -68,6 +93,9 @@ fn is_nan<T: Element>(x: T) -> bool {
 enum Division {
     /// True division of floats; of integers, toward zero.
     Truncate,
+    /// Of floats too rounded toward zero.
+    TruncatedQuotient,
+    TruncateModulo,
     Floor,
     FloorModulo,
 }
@@ -85,6 +113,8 @@ macro_rules! divide_floats {
                 let (x, y) = (to(x), to(y));
                 from(match self.0 {
                     Division::Truncate => x / y,
+                    Division::TruncatedQuotient => (x / y).trunc(),
+                    Division::TruncateModulo => x % y,
                     Division::Floor => (x / y).floor(),
                     Division::FloorModulo => {
                         let remainder = x % y;
@@ -143,7 +173,8 @@ fn divide(cx: &CompileCx, division: Division) -> Result<Compiled> {
             // A zero is found before the loop begins; the stand-in result of dividing by it is never seen.
             let guarded = |f: fn(T, T) -> T| move |x: T, y: T| if y == 0 { 0 } else { f(x, y) };
             let compiled = match division {
-                Division::Truncate => map2::<T, T>(cx, guarded(T::truncated)),
+                Division::Truncate | Division::TruncatedQuotient => map2::<T, T>(cx, guarded(T::truncated)),
+                Division::TruncateModulo => map2::<T, T>(cx, guarded(T::wrapping_rem)),
                 Division::Floor => map2::<T, T>(cx, guarded(T::floored)),
                 Division::FloorModulo => map2::<T, T>(cx, guarded(T::floor_modulo)),
             };
@@ -269,6 +300,10 @@ mod tests {
     #[test]
     fn division_rounds_as_it_should() {
         check(Div, [7, -7, 7, -7], [2, 2, -2, -2], [3, -3, -3, 3]);
+        check(TruncateDiv, [7, -7, i32::MIN], [2, 2, -1], [3, -3, i32::MIN]);
+        check(TruncateDiv, [7f32, -7.0], [2f32, 2.0], [3f32, -3.0]);
+        check(TruncateMod, [7, -7, 7, i32::MIN], [2, 2, -2, -1], [1, -1, 1, 0]);
+        check(Mod, [5.5f32, -5.5], [2f32, 2.0], [1.5f32, -1.5]);
         check(FloorDiv, [7, -7, 7, -7], [2, 2, -2, -2], [3, -4, -4, 3]);
         check(FloorMod, [7, -7, 7, -7], [2, 2, -2, -2], [1, 1, -1, -1]);
         check(FloorMod, [5.5f32, -5.5], [2f32, 2.0], [1.5f32, 0.5]);
@@ -299,6 +334,20 @@ mod tests {
     fn powers() {
         check(Pow, [2, -3, 0], [10, 3, 0], [1024, -27, 1]);
         check(Pow, [2f32, 9.0], [3f32, 0.5], [8f32, 3.0]);
+    }
+
+    #[test]
+    fn neighbours() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        check(
+            NextAfter,
+            [1.0, 0.0, 2.0, inf],
+            [2.0, -1.0, 2.0, 0.0],
+            [1.0f64.next_up(), -5e-324, 2.0, f64::MAX],
+        );
+        check(NextAfter, [1f32, 0.0], [0f32, 1.0], [1f32.next_down(), 1e-45]);
+        let either = eval(NextAfter, &[[nan, 1.0].into(), [1.0, nan].into()]);
+        assert!(either[0].iter_f64().all(f64::is_nan));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The softmax family works on the rows of a matrix. Short rows are computed 16 at a time, one in each lane; long ones lane by
 //! lane along the row. Elements are shifted by the maximum of their row first, so that nothing overflows.
 
+use std::sync::{Mutex, PoisonError};
+
 use tidemill_core::ops::{
     BiasAdd, BiasAddGrad, L2Loss, LogSoftmax, Softmax, SoftmaxCrossEntropyWithLogits,
     SparseSoftmaxCrossEntropyWithLogits,
@@ -12,6 +14,7 @@ use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_float, dispatch_numeric};
 
 use super::arith::Arith;
+use super::elementwise::Walk;
 use super::real::{Real, Wide};
 use super::simd::{Body, Isa, run};
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -312,16 +315,40 @@ impl<T: Real> RowOp<T> for CrossEntropy<'_, T> {
 }
 
 fn cross_entropy<T: Real>(cx: &CompileCx) -> Result<Compiled> {
-    let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
+    let matrix = cx.output_shape(1);
+    let (level, columns) = (cx.level(), columns_of(&matrix));
+    // An operand that broadcasts is written out as the matrix that it stands for.
+    let spread = [0, 1].map(|i| (cx.shape(i) != matrix).then(|| Walk::new(&matrix, [&cx.shape(i)])));
+    let scratch = spread.each_ref().map(|walk| {
+        let size = if walk.is_some() { matrix.num_elements() } else { 0 };
+        Mutex::new(vec![T::default(); size])
+    });
     Compiled::step(move |args: &mut Args| {
-        let (labels, loss, backprop) = (args.input::<T>(1), args.output::<T>(0), args.output::<T>(1));
+        let mut scratch =
+            scratch.each_ref().map(|scratch| scratch.lock().unwrap_or_else(PoisonError::into_inner));
+        let [x, labels] = scratch.each_mut();
+        let x = whole(args.input::<T>(0), spread[0].as_ref(), x);
+        let labels = whole(args.input::<T>(1), spread[1].as_ref(), labels);
+        let (loss, backprop) = (args.output::<T>(0), args.output::<T>(1));
         if columns == 0 {
             loss.fill(T::narrow(T::Wide::ZERO));
             return Ok(());
         }
-        run(level, EachRow { x: args.input::<T>(0), columns, op: CrossEntropy { labels, loss, backprop } });
+        run(level, EachRow { x, columns, op: CrossEntropy { labels, loss, backprop } });
         Ok(())
     })
+}
+
+/// `x`, or what it broadcasts to.
+fn whole<'a, T: Element>(x: &'a [T], walk: Option<&Walk<1>>, scratch: &'a mut [T]) -> &'a [T] {
+    let Some(walk) = walk else { return x };
+    for (row, [at]) in scratch.chunks_exact_mut(walk.inner.max(1)).zip(walk.outer.offsets()) {
+        match walk.moves {
+            [true] => row.copy_from_slice(&x[at..at + row.len()]),
+            [false] => row.fill(x[at]),
+        }
+    }
+    scratch
 }
 
 struct SparseCrossEntropy<'a, T, L> {

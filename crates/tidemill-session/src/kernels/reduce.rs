@@ -4,7 +4,7 @@
 //! folded into one result (in several lanes, so that rounding stays small and loops vectorise), or a stretch is folded into as many results
 //! side by side. The order is the same every time.
 
-use tidemill_core::ops::{All, Any, ArgMax, ArgMin, Max, Mean, Min, Prod, Sum};
+use tidemill_core::ops::{All, Any, ArgMax, ArgMin, EuclideanNorm, Max, Mean, Min, Prod, Sum};
 use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
 use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
@@ -17,6 +17,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Sum>(|_, cx| numbers(cx, Reduction::Sum));
     table.compiled::<Mean>(|_, cx| numbers(cx, Reduction::Mean));
     table.compiled::<Prod>(|_, cx| numbers(cx, Reduction::Prod));
+    table.compiled::<EuclideanNorm>(|_, cx| numbers(cx, Reduction::Norm));
     table.compiled::<Max>(|_, cx| numbers(cx, Reduction::Max));
     table.compiled::<Min>(|_, cx| numbers(cx, Reduction::Min));
     table.compiled::<All>(|_, cx| bools(cx, true));
@@ -149,6 +150,7 @@ enum Reduction {
     Sum,
     Mean,
     Prod,
+    Norm,
     Max,
     Min,
 }
@@ -180,6 +182,24 @@ folds! {
     // A NaN stays: it compares unequal to itself.
     Largest: Arith, T::from_f64(f64::NEG_INFINITY), |a, b| if b > a || !is(b) { b } else { a };
     Smallest: Arith, T::from_f64(f64::INFINITY), |a, b| if b < a || !is(b) { b } else { a };
+}
+
+#[derive(Clone, Copy)]
+struct Squares;
+
+impl<T: Arith> Fold<T, T> for Squares {
+    #[inline(always)]
+    fn identity(self) -> T {
+        T::from_i64(0)
+    }
+    #[inline(always)]
+    fn with(self, sum: T, x: T) -> T {
+        sum.add(x.mul(x))
+    }
+    #[inline(always)]
+    fn join(self, a: T, b: T) -> T {
+        a.add(b)
+    }
 }
 
 /// Whether `x` is a number.
@@ -217,7 +237,7 @@ fn numbers(cx: &CompileCx, reduction: Reduction) -> Result<Compiled> {
     let Some(axes) = cx.ints(1) else { return Ok(Compiled::Deferred) };
     let folds = Folds::new(&cx.shape(0), &axes)?;
     let level = cx.level();
-    let wide = matches!(reduction, Reduction::Sum | Reduction::Mean | Reduction::Prod);
+    let wide = matches!(reduction, Reduction::Sum | Reduction::Mean | Reduction::Prod | Reduction::Norm);
     match cx.dtype(0) {
         DType::F16 if wide => halves::<f16>(folds, level, reduction, |x: f32| f16::from_f32(x)),
         DType::BF16 if wide => halves::<bf16>(folds, level, reduction, |x: f32| bf16::from_f32(x)),
@@ -228,6 +248,7 @@ fn numbers(cx: &CompileCx, reduction: Reduction) -> Result<Compiled> {
                 plain::<T, _>(folds, level, Add, move |out: &mut [T]| divide(out, count))
             }
             Reduction::Prod => plain::<T, _>(folds, level, Multiply, |_| ()),
+            Reduction::Norm => plain::<T, _>(folds, level, Squares, roots),
             Reduction::Max => plain::<T, _>(folds, level, Largest, |_| ()),
             Reduction::Min => plain::<T, _>(folds, level, Smallest, |_| ()),
         }, else => Err(Error::unimplemented("a reduction of this dtype"))),
@@ -242,6 +263,10 @@ fn divide<T: Element>(out: &mut [T], count: usize) {
     } else {
         out.iter_mut().for_each(|v| *v = T::from_i64(v.to_i64().checked_div(count as i64).unwrap_or(0)));
     }
+}
+
+fn roots<T: Element>(out: &mut [T]) {
+    out.iter_mut().for_each(|v| *v = T::from_f64(v.to_f64().sqrt()));
 }
 
 fn plain<T: Element, F: Fold<T, T>>(
@@ -267,13 +292,18 @@ fn halves<T: Element>(
 where
     AsF32<Add>: Fold<T, f32>,
     AsF32<Multiply>: Fold<T, f32>,
+    AsF32<Squares>: Fold<T, f32>,
 {
     Compiled::step(move |args: &mut Args| {
         let (x, out) = (args.input::<T>(0), args.output::<T>(0));
         let mut wide = vec![0f32; out.len()];
         match reduction {
             Reduction::Prod => run(level, Walk { folds: &folds, x, out: &mut wide, fold: AsF32(Multiply) }),
+            Reduction::Norm => run(level, Walk { folds: &folds, x, out: &mut wide, fold: AsF32(Squares) }),
             _ => run(level, Walk { folds: &folds, x, out: &mut wide, fold: AsF32(Add) }),
+        }
+        if reduction == Reduction::Norm {
+            roots(&mut wide);
         }
         if reduction == Reduction::Mean {
             divide(&mut wide, folds.count);

@@ -14,19 +14,19 @@ use super::{Args, CompileCx, Compiled, KernelTable};
 pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ApplyGradientDescent>(|_, cx| {
         dispatch_float!(cx.dtype(0), T => update::<T, _, 0>(cx, 2, |args| {
-            Descent { lr: scalar::<T>(args, 1) }
+            Ok(Descent { lr: scalar::<T>(args, 1) })
         }), else => unsupported())
     });
     table.compiled::<ApplyMomentum>(|op, cx| {
         let nesterov = op.use_nesterov;
         dispatch_float!(cx.dtype(0), T => update::<T, _, 1>(cx, 3, move |args| {
-            Momentum { lr: scalar::<T>(args, 2), momentum: scalar::<T>(args, 4), nesterov }
+            Ok(Momentum { lr: scalar::<T>(args, 2), momentum: scalar::<T>(args, 4), nesterov })
         }), else => unsupported())
     });
     table.compiled::<ApplyAdagrad>(|op, cx| {
         let update_slots = op.update_slots;
         dispatch_float!(cx.dtype(0), T => update::<T, _, 1>(cx, 3, move |args| {
-            Adagrad { lr: scalar::<T>(args, 2), update_slots }
+            Ok(Adagrad { lr: scalar::<T>(args, 2), update_slots })
         }), else => unsupported())
     });
     table.compiled::<ApplyAdam>(|op, cx| {
@@ -35,19 +35,19 @@ pub(super) fn register(table: &mut KernelTable) {
             let [beta1_power, beta2_power, lr, beta1, beta2, epsilon] = std::array::from_fn(|i| scalar::<T>(args, 3 + i));
             let one = <T as Real>::Wide::ONE;
             let rate = lr * (one - beta2_power).sqrt() / (one - beta1_power);
-            Adam { rate, beta1, beta2, epsilon, nesterov }
+            Ok(Adam { rate, beta1, beta2, epsilon, nesterov })
         }), else => unsupported())
     });
     table.compiled::<SparseApplyMomentum>(|op, cx| {
         let nesterov = op.use_nesterov;
-        dispatch_float!(cx.dtype(0), T => sparse_update::<T, _>(cx, move |args| {
-            Momentum { lr: scalar::<T>(args, 2), momentum: scalar::<T>(args, 5), nesterov }
+        dispatch_float!(cx.dtype(0), T => sparse_update::<T, _, 1>(cx, 3, 4, move |args| {
+            Ok(Momentum { lr: scalar::<T>(args, 2), momentum: scalar::<T>(args, 5), nesterov })
         }), else => unsupported())
     });
     table.compiled::<SparseApplyAdagrad>(|op, cx| {
         let update_slots = op.update_slots;
-        dispatch_float!(cx.dtype(0), T => sparse_update::<T, _>(cx, move |args| {
-            Adagrad { lr: scalar::<T>(args, 2), update_slots }
+        dispatch_float!(cx.dtype(0), T => sparse_update::<T, _, 1>(cx, 3, 4, move |args| {
+            Ok(Adagrad { lr: scalar::<T>(args, 2), update_slots })
         }), else => unsupported())
     });
 }
@@ -56,12 +56,12 @@ fn unsupported() -> Result<Compiled> {
     Err(Error::unimplemented("an update of this dtype"))
 }
 
-fn scalar<T: Real>(args: &Args, i: usize) -> T::Wide {
+pub(super) fn scalar<T: Real>(args: &Args, i: usize) -> T::Wide {
     args.input::<T>(i)[0].widen()
 }
 
 /// How one element of the variable and its `S` slots change with one element of the gradient.
-trait Rule<W, const S: usize>: Copy {
+pub(super) trait Rule<W, const S: usize>: Copy {
     /// The new variable and slots. Implementations mark it `#[inline(always)]`.
     fn step(self, var: W, slots: [W; S], grad: W) -> (W, [W; S]);
 }
@@ -133,10 +133,10 @@ impl<W: Wide> Rule<W, 2> for Adam<W> {
 }
 
 /// A dense update with `S` slots by operand `grad`; `rule` reads the scalars.
-fn update<T: Real, R: Rule<T::Wide, S>, const S: usize>(
+pub(super) fn update<T: Real, R: Rule<T::Wide, S>, const S: usize>(
     cx: &CompileCx,
     grad: usize,
-    rule: impl Fn(&Args) -> R + Send + Sync + 'static,
+    rule: impl Fn(&Args) -> Result<R> + Send + Sync + 'static,
 ) -> Result<Compiled> {
     let level = cx.level();
     Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
@@ -146,7 +146,7 @@ fn update<T: Real, R: Rule<T::Wide, S>, const S: usize>(
         let grad = args.input::<T>(grad);
         check_len(var.len(), grad.len())?;
         slots.iter().try_for_each(|slot| check_len(var.len(), slot.len()))?;
-        run(level, Dense { var, slots, grad, rule: rule(args) });
+        run(level, Dense { var, slots, grad, rule: rule(args)? });
         Ok(())
     })))
 }
@@ -187,23 +187,27 @@ impl<T: Real, R: Rule<T::Wide, S>, const S: usize> Body for Dense<'_, '_, T, R, 
     }
 }
 
-/// An update with one slot of the rows that operand 4 names, by the rows of operand 3.
-fn sparse_update<T: Real, R: Rule<T::Wide, 1>>(
+/// An update with `S` slots of the rows that operand `indices` names, by the rows of operand `grad`.
+pub(super) fn sparse_update<T: Real, R: Rule<T::Wide, S>, const S: usize>(
     cx: &CompileCx,
-    rule: impl Fn(&Args) -> R + Send + Sync + 'static,
+    grad: usize,
+    indices: usize,
+    rule: impl Fn(&Args) -> Result<R> + Send + Sync + 'static,
 ) -> Result<Compiled> {
     let level: Level = cx.level();
-    let (index_dtype, count) = (cx.dtype(4), cx.shape(4).num_elements());
+    let (index_dtype, count) = (cx.dtype(indices), cx.shape(indices).num_elements());
     Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
-        let [var, slot] = variables else { return Err(wrong_variables()) };
-        let row = row_size(var, count, args.input::<T>(3).len())?;
-        let (var, slot) = (initialised::<T>(var)?, initialised::<T>(slot)?);
-        check_len(var.len(), slot.len())?;
-        let indices = row_indices(args, 4, index_dtype, var.len().checked_div(row).unwrap_or(0))?;
-        let rule = rule(args);
-        for (i, grad) in indices.zip(args.input::<T>(3).chunks_exact(row.max(1))) {
+        let [var, slots @ ..] = variables else { return Err(wrong_variables()) };
+        let row = row_size(var, count, args.input::<T>(grad).len())?;
+        let var = initialised::<T>(var)?;
+        let mut slots = slots_of::<T, S>(slots)?;
+        slots.iter().try_for_each(|slot| check_len(var.len(), slot.len()))?;
+        let indices = row_indices(args, indices, index_dtype, var.len().checked_div(row).unwrap_or(0))?;
+        let rule = rule(args)?;
+        for (i, grad) in indices.zip(args.input::<T>(grad).chunks_exact(row.max(1))) {
             let rows = i * row..(i + 1) * row;
-            run(level, Dense { var: &mut var[rows.clone()], slots: [&mut slot[rows]], grad, rule });
+            let slots = slots.each_mut().map(|slot| &mut slot[rows.clone()]);
+            run(level, Dense { var: &mut var[rows], slots, grad, rule });
         }
         Ok(())
     })))

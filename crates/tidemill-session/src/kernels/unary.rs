@@ -2,7 +2,7 @@
 
 use tidemill_core::ops::{
     Abs, Ceil, Cos, Exp, Expm1, Floor, Inv, InvGrad, IsFinite, IsInf, IsNan, Log, Log1p, Neg, Reciprocal,
-    ReciprocalGrad, Round, Rsqrt, RsqrtGrad, Sign, Sin, Sqrt, SqrtGrad, Square,
+    ReciprocalGrad, Rint, Round, Rsqrt, RsqrtGrad, Sign, Sin, Sqrt, SqrtGrad, Square,
 };
 use tidemill_core::{Error, Result};
 use tidemill_tensor::{dispatch_float, dispatch_int, dispatch_numeric};
@@ -25,6 +25,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Reciprocal>(|_, cx| reciprocal(cx));
     table.compiled::<Inv>(|_, cx| reciprocal(cx));
     table.compiled::<Round>(|_, cx| round(cx));
+    table.compiled::<Rint>(|_, cx| round(cx));
     table.compiled::<IsNan>(
         |_, cx| dispatch_float!(cx.dtype(0), T => map1::<T, bool>(cx, T::is_nan), else => unsupported()),
     );
@@ -47,10 +48,11 @@ real_functions! { register_functions:
     Cos(x) => x.cos::<I>();
     Floor(x) => x.floor();
     Ceil(x) => x.ceil();
-    SqrtGrad(y, dy) => W::HALF * dy / y;
-    RsqrtGrad(y, dy) => y * (-W::HALF * dy) * (y * y);
-    ReciprocalGrad(y, dy) => -(y * y * dy);
-    InvGrad(y, dy) => -(y * y * dy);
+    // No gradient flows where none came, even at a singularity.
+    SqrtGrad(y, dy) => if dy == W::ZERO { W::ZERO } else { W::HALF * dy / y };
+    RsqrtGrad(y, dy) => if dy == W::ZERO { W::ZERO } else { y * (-W::HALF * dy) * (y * y) };
+    ReciprocalGrad(y, dy) => if dy == W::ZERO { W::ZERO } else { -(y * y * dy) };
+    InvGrad(y, dy) => if dy == W::ZERO { W::ZERO } else { -(y * y * dy) };
 }
 
 fn abs(cx: &CompileCx) -> Result<Compiled> {
@@ -189,6 +191,15 @@ mod tests {
         check_floats(RsqrtGrad, &[y, dy], &[3.90625, -0.263671875, -0.125, 0.421875, -17.0859375]);
         check_floats(ReciprocalGrad, &[y, dy], &[-3.125, 0.703125, -0.5, 0.5625, -15.1875]);
         check_floats(InvGrad, &[y, dy], &[-3.125, 0.703125, -0.5, 0.5625, -15.1875]);
+    }
+
+    #[test]
+    fn nothing_flows_from_nothing() {
+        let (y, zeros): (&[f64], &[f64]) = (&[0.0, f64::INFINITY, f64::NAN], &[0.0; 3]);
+        check_floats(SqrtGrad, &[y, zeros], zeros);
+        check_floats(RsqrtGrad, &[y, zeros], zeros);
+        check_floats(ReciprocalGrad, &[y, zeros], zeros);
+        check_floats(InvGrad, &[y, zeros], zeros);
     }
 
     #[test]
