@@ -3,7 +3,7 @@
 //! | Module | TensorFlow |
 //! |---|---|
 //! | [`init`] | `tf.initializers` |
-//! | [`train`] | `tf.train`: optimizers and the global step |
+//! | [`train`] | `tf.train`: optimizers, learning rates that change, moving averages and the global step |
 //! | [`clip`] | `tf.clip_by_value`, `tf.clip_by_norm`, `tf.clip_by_global_norm` |
 //! | [`dropout`] | `tf.nn.dropout` |
 //! | [`normalization`] | `tf.nn.moments`, `tf.nn.batch_normalization` |

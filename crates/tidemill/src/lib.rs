@@ -65,9 +65,10 @@ pub mod nn {
     #[doc(inline)]
     pub use tidemill_core::ops::{
         Sliding, avg_pool, avg_pool3d, bias_add, bias_add_with, conv2d, conv3d, depthwise_conv2d, elu,
-        embedding_lookup, fused_batch_norm, l2_loss, leaky_relu, log_softmax, log_softmax_axis, relu, relu6,
-        selu, sigmoid_cross_entropy_with_logits, softmax, softmax_axis, softmax_cross_entropy_with_logits,
-        softmax_cross_entropy_with_logits_v2, softplus, softsign, sparse_softmax_cross_entropy_with_logits,
+        embedding_lookup, fused_batch_norm, in_top_k, l2_loss, leaky_relu, log_softmax, log_softmax_axis,
+        relu, relu6, selu, sigmoid_cross_entropy_with_logits, softmax, softmax_axis,
+        softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_v2, softplus, softsign,
+        sparse_softmax_cross_entropy_with_logits,
     };
     pub use tidemill_core::ops::{sigmoid, tanh};
     #[doc(inline)]

@@ -14,6 +14,7 @@ mod control_flow;
 mod conv;
 mod gather;
 mod image;
+mod in_top_k;
 mod index;
 mod join;
 mod linalg;
@@ -66,6 +67,7 @@ pub(crate) fn standard() -> Vec<Row> {
         conv::rows(),
         gather::rows(),
         image::rows(),
+        in_top_k::rows(),
         index::rows(),
         join::rows(),
         linalg::rows(),

@@ -17,6 +17,7 @@ mod conv;
 mod elementwise;
 mod gather;
 mod image;
+mod in_top_k;
 mod index;
 mod join;
 mod linalg;
@@ -58,6 +59,7 @@ pub use control_flow::*;
 pub use conv::*;
 pub use gather::*;
 pub use image::*;
+pub use in_top_k::*;
 pub use index::*;
 pub use join::*;
 pub use linalg::*;
@@ -94,7 +96,7 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 38] = [
+    let families: [fn(OpSet) -> OpSet; 39] = [
         activation::register,
         array::register,
         bitwise::register,
@@ -107,6 +109,7 @@ pub(crate) fn standard() -> OpSet {
         conv::register,
         gather::register,
         image::register,
+        in_top_k::register,
         index::register,
         join::register,
         linalg::register,

@@ -30,6 +30,7 @@ mod conv;
 mod copy;
 mod gather;
 mod image;
+mod in_top_k;
 mod index;
 mod join;
 mod linalg;
@@ -290,6 +291,7 @@ impl KernelTable {
         broadcast::register(&mut table);
         gather::register(&mut table);
         image::register(&mut table);
+        in_top_k::register(&mut table);
         pad::register(&mut table);
         pool::register(&mut table);
         index::register(&mut table);
