@@ -11,7 +11,8 @@ use crate::schema::Schema;
 use crate::{attrs, grads};
 
 pub(super) fn register(set: OpSet) -> OpSet {
-    register_gradients(register_features(register_functions(set)))
+    let set = register_gradients(register_features(register_functions(set)));
+    set.with::<LeakyRelu>().with::<LeakyReluGrad>()
 }
 
 unary_ops! { register_functions, x -> y:

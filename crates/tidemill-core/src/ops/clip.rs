@@ -2,7 +2,8 @@
 
 use tidemill_tensor::DType;
 
-use super::{greater, less, logical_or, reduce_sum, select, zeros_like};
+use super::broadcast::unbroadcast_from;
+use super::{greater, less, logical_or, select, zeros_like};
 use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::{Error, Result};
 use crate::handle::Tensor;
@@ -42,19 +43,11 @@ impl Op for ClipByValue {
         let ([t, low, high], dy) = ([0, 1, 2].map(|i| cx.x(i)), cx.dy(0));
         let zeros = zeros_like(dy);
         let (below, above) = (less(t, low), greater(t, high));
-        let to_bound = |i: usize, taken: Tensor| -> Result<Option<Tensor>> {
-            if !cx.needs(i) {
-                return Ok(None);
-            }
-            let d = select(taken, dy, zeros);
-            match (cx.x(i).shape().rank(), t.shape().rank()) {
-                (Some(0), _) => Ok(Some(reduce_sum(d))),
-                (Some(bound), Some(rank)) if bound == rank => Ok(Some(d)),
-                _ => Err(Error::unimplemented("the gradient of a bound of unknown rank")),
-            }
+        let to_bound = |i: usize, taken: Tensor| {
+            cx.wanted(i, || unbroadcast_from(select(taken, dy, zeros), cx.x(i), cx.y(0)))
         };
         let dt = cx.wanted(0, || select(logical_or(below, above), zeros, dy));
-        Ok(grads![dt, to_bound(1, below)?, to_bound(2, above)?])
+        Ok(grads![dt, to_bound(1, below), to_bound(2, above)])
     }
 }
 

@@ -114,7 +114,9 @@ impl Op for SoftmaxCrossEntropyWithLogits {
         // Back to the shapes that the operands had before they broadcast.
         let of = |i: usize, gradient: Option<Tensor>| {
             let (x, matrix) = (cx.x(i), cx.y(1));
-            gradient.map(|d| if x.shape() == matrix.shape() { d } else { unbroadcast_from(d, x, matrix) })
+            let (shape, whole) = (x.shape(), matrix.shape());
+            let same = shape.is_fully_known() && shape == whole;
+            gradient.map(|d| if same { d } else { unbroadcast_from(d, x, matrix) })
         };
         let labels = labels.map(Gradient::to_tensor);
         Ok(grads![of(0, logits_gradient(cx)), of(1, labels)])

@@ -6,6 +6,7 @@ use std::f64::consts::PI;
 
 use tidemill_tensor::PartialShape;
 
+use super::broadcast::unbroadcast_from;
 use super::elementwise::unary_ops;
 use super::math::{binary_functions, binary_ops};
 use super::{cos, equal, exp, log, neg, ones_like, reciprocal, select, sign, sin, square, xlog1py, xlogy};
@@ -118,11 +119,11 @@ binary_ops! { register_pairs:
     grad |g| g.both(|| neg(g.node(IgammaGradA, g.x, g.y) * g.dz), || neg(gamma_density(g.x, g.y) * g.dz));
 
     /// Hurwitz's zeta function `Σ (q + n)^-x` for `n` from 0. The gradient flows into `q`.
-    Zeta(x, q): "f32|f64",
+    Zeta(x, q): "Float",
     grad |g| g.second(|| neg(g.x) * zeta(g.x + 1.0, g.y) * g.dz);
 
     /// The derivative of order `a` of [`Digamma`] at `x`; NaN unless `a` is a natural number. The gradient flows into `x`.
-    Polygamma(a, x): "f32|f64",
+    Polygamma(a, x): "Float",
     grad |g| g.second(|| polygamma(g.x + 1.0, g.y) * g.dz);
 }
 
@@ -150,11 +151,11 @@ macro_rules! without_gradient {
 
 without_gradient! {
     /// The derivative of [`Igamma`] with respect to `a`.
-    IgammaGradA "(a: T, x: T) -> (z: T) where T: f32|f64";
+    IgammaGradA "(a: T, x: T) -> (z: T) where T: Float";
 
     /// The derivative of a sample of the gamma distribution of shape `alpha` with respect to `alpha`, through the distribution function
     /// (Figurnov, Mohamed and Mnih, 2018).
-    RandomGammaGrad "(alpha: T, sample: T) -> (output: T) where T: f32|f64";
+    RandomGammaGrad "(alpha: T, sample: T) -> (output: T) where T: Float";
 }
 
 /// The regularised incomplete beta function `Γ(a+b)/(Γ(a)Γ(b)) ∫₀ˣ t^(a-1) (1-t)^(b-1) dt`; NaN where `a <= 0`, `b <= 0`, or `x` is
@@ -188,11 +189,7 @@ impl Op for Betainc {
         let dx = cx.wanted(2, || {
             let log_beta = lgamma(a) + lgamma(b) - lgamma(a + b);
             let density = exp(xlog1py(b - 1.0, neg(x)) + xlogy(a - 1.0, x) - log_beta);
-            let dx = density * cx.dy(0);
-            match x.shape().rank() {
-                Some(0) if cx.dy(0).shape().rank() != Some(0) => super::reduce_sum(dx),
-                _ => super::reshape(dx, super::shape(x)),
-            }
+            unbroadcast_from(density * cx.dy(0), x, cx.y(0))
         });
         Ok(grads![NoGrad, NoGrad, dx])
     }
@@ -203,9 +200,9 @@ binary_functions! {
     igamma Igamma "Igamma";
     /// `1 - igamma(a, x)`, accurate where it is small; shapes broadcast. TensorFlow: `tf.math.igammac`.
     igammac Igammac "Igammac";
-    /// `Σ (q + n)^-x` for `n` from 0, of `f32` or `f64`; shapes broadcast. The gradient flows into `q`. TensorFlow: `tf.math.zeta`.
+    /// `Σ (q + n)^-x` for `n` from 0, of floats; shapes broadcast. The gradient flows into `q`. TensorFlow: `tf.math.zeta`.
     zeta Zeta "Zeta";
-    /// The derivative of order `a` of [`digamma`] at `x`, of `f32` or `f64`; shapes broadcast. The gradient flows into `x`. TensorFlow:
+    /// The derivative of order `a` of [`digamma`] at `x`, of floats; shapes broadcast. The gradient flows into `x`. TensorFlow:
     /// `tf.math.polygamma`.
     polygamma Polygamma "Polygamma";
 }

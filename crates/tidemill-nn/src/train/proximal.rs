@@ -56,7 +56,8 @@ optimizers! {
     operands |of| ["accumulator"], vec![of(0), of(1), of(2)], gradient, vec![];
 
     /// Adagrad by dual averaging: `s += g; a += g²; v = -lr * sign(s) * max(|s| - l1 * step, 0) / (l2 * step * lr + √a)`, with the slots
-    /// `gradient_accumulator` and `gradient_squared_accumulator` for `s` and `a` (Duchi et al., 2011). `global_step` counts the steps from 1 on.
+    /// `gradient_accumulator` and `gradient_squared_accumulator` for `s` and `a` (Duchi et al., 2011), where
+    /// `step` is `global_step + 1`: `global_step` counts the steps before this one.
     /// TensorFlow: `tf.train.AdagradDAOptimizer`.
     AdagradDAOptimizer "AdagradDA",
     hyperparameters {
@@ -78,7 +79,7 @@ optimizers! {
         apply(graph, ApplyAdagradDA { use_locking: false }, operands),
         apply(graph, SparseApplyAdagradDA { use_locking: false }, operands),
     operands |of| ["gradient_accumulator", "gradient_squared_accumulator"],
-        vec![], gradient, vec![of(0), of(1), of(2), ops::cast(this.global_step, DType::I64)];
+        vec![], gradient, vec![of(0), of(1), of(2), ops::cast(this.global_step, DType::I64) + 1];
 
     /// "Follow the regularised leader": `n = a + g²; z += g + 2 * l2_shrinkage * v - (n^-p - a^-p) / lr * v; a = n`, and `v` becomes
     /// `(sign(z) * l1 - z) / (n^-p / lr + 2 * l2)` where `|z| > l1`, 0 elsewhere; with `p` for the power, and the slots `accum` and `linear` for `a` and
