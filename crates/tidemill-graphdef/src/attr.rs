@@ -26,6 +26,41 @@ pub(crate) fn from_value(value: &Value) -> Result<AttrValue> {
     })
 }
 
+/// The attribute as a file holds it.
+///
+/// # Errors
+/// `Unimplemented` for dtypes that files do not know.
+pub(crate) fn to_value(attr: &AttrValue) -> Result<Value> {
+    Ok(match attr {
+        AttrValue::Int(v) => Value::I(*v),
+        AttrValue::Float(v) => Value::F(*v),
+        AttrValue::Bool(v) => Value::B(*v),
+        AttrValue::Str(v) => Value::S(v.clone().into_bytes()),
+        AttrValue::Type(v) => Value::Type(dtype::to_proto(*v)?),
+        AttrValue::Shape(v) => Value::Shape(Box::new(tensor::shape_to_proto(v))),
+        AttrValue::Tensor(v) => Value::Tensor(Box::new(tensor::value_to_proto(v)?)),
+        AttrValue::List(items) => {
+            let mut list = ListValue::default();
+            for item in items {
+                match to_value(item)? {
+                    Value::I(v) => list.i.push(v),
+                    Value::F(v) => list.f.push(v),
+                    Value::B(v) => list.b.push(v),
+                    Value::S(v) => list.s.push(v),
+                    Value::Type(v) => list.r#type.push(v),
+                    Value::Shape(v) => list.shape.push(*v),
+                    Value::Tensor(v) => list.tensor.push(*v),
+                    _ => return Err(Error::unimplemented("a list of lists has no form in graph files")),
+                }
+            }
+            Value::List(Box::new(list))
+        }
+        other => {
+            return Err(Error::unimplemented(format!("the attribute {other} has no form in graph files")));
+        }
+    })
+}
+
 fn list(list: &ListValue) -> Result<Vec<AttrValue>> {
     let mut all = vec![];
     all.extend(list.i.iter().map(|v| AttrValue::Int(*v)));

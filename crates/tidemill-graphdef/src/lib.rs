@@ -1,4 +1,4 @@
-//! TensorFlow's GraphDef: graphs that TensorFlow wrote become graphs of Tidemill.
+//! TensorFlow's GraphDef: graphs that TensorFlow wrote become graphs of Tidemill, and the other way round.
 //!
 //! ```
 //! use tidemill_core::Graph;
@@ -19,11 +19,16 @@
 //! Nothing in a file makes this crate panic, loop or take memory without bound; every error names the node at fault.
 #![forbid(unsafe_code)]
 
+/// The version of GraphDef that is understood and written, which is TensorFlow 2.21's.
+const VERSION: i32 = 2474;
+
 mod attr;
 mod dtype;
+mod export;
 mod import;
 mod op_defs;
 pub mod proto;
 mod tensor;
 
+pub use export::{export_graph_def, write_graph_def};
 pub use import::{ImportOptions, Imported, UnsupportedOp, import_graph_def, read_graph_def, unsupported_ops};

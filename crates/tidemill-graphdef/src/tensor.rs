@@ -5,7 +5,7 @@ use tidemill_core::{DType, Error, ErrorKind, PartialShape, Result, Shape, Value}
 use tidemill_tensor::Element;
 
 use crate::dtype;
-use crate::proto::{TensorProto, TensorShapeProto};
+use crate::proto::{TensorProto, TensorShapeProto, tensor_shape_proto};
 
 /// TensorFlow's own limit on ranks.
 const MAX_RANK: usize = 254;
@@ -40,6 +40,31 @@ pub(crate) fn shape_from_proto(proto: &TensorShapeProto) -> Result<PartialShape>
             }
         })
         .collect()
+}
+
+/// A shape as a file holds it.
+pub(crate) fn shape_to_proto(shape: &PartialShape) -> TensorShapeProto {
+    match shape.dims() {
+        None => TensorShapeProto { dim: vec![], unknown_rank: true },
+        Some(dims) => {
+            let size = |dim: &Option<usize>| dim.map_or(-1, |size| size as i64);
+            let dim = |dim| tensor_shape_proto::Dim { size: size(dim), name: String::new() };
+            TensorShapeProto { dim: dims.iter().map(dim).collect(), unknown_rank: false }
+        }
+    }
+}
+
+/// A tensor as a file holds it: as bytes.
+///
+/// # Errors
+/// `Unimplemented` for dtypes that files do not know.
+pub(crate) fn value_to_proto(value: &Value) -> Result<TensorProto> {
+    Ok(TensorProto {
+        dtype: dtype::to_proto(value.dtype())?,
+        tensor_shape: Some(shape_to_proto(&value.shape().into())),
+        tensor_content: value.bytes().to_vec(),
+        ..TensorProto::default()
+    })
 }
 
 /// The tensor that a file holds: as bytes, or as a list of elements of which the last is repeated to the end.
@@ -123,7 +148,7 @@ fn expand<W, T: Element>(written: &[W], shape: Shape, read: impl Fn(&W) -> T) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{DataType, tensor_shape_proto};
+    use crate::proto::DataType;
 
     fn proto(dtype: DataType, dims: &[i64]) -> TensorProto {
         let dim = dims.iter().map(|&size| tensor_shape_proto::Dim { size, name: String::new() }).collect();
@@ -140,6 +165,15 @@ mod tests {
         assert_eq!(value_from_proto(&p).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0, 2.0, 2.0]);
         let none = proto(DataType::DtInt64, &[3]);
         assert_eq!(value_from_proto(&none).unwrap().to_vec::<i64>().unwrap(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let value = Value::from_vec([2, 1], vec![1.5f64, f64::NAN]).unwrap();
+        assert!(value_from_proto(&value_to_proto(&value).unwrap()).unwrap().bitwise_eq(&value));
+        for shape in [PartialShape::unknown(), PartialShape::from([None, Some(3)]), PartialShape::scalar()] {
+            assert_eq!(shape_from_proto(&shape_to_proto(&shape)).unwrap(), shape);
+        }
     }
 
     #[test]

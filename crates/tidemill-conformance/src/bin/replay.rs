@@ -20,14 +20,14 @@ enum Command {
     Conformance(What),
     /// Graphs made to do harm.
     Badinputs(What),
-    /// Plays the cases whose names come on standard input; started by the other commands.
+    /// Plays one case; started by the other commands.
     #[command(hide = true)]
-    Worker { corpus: String, dir: PathBuf },
+    Worker { corpus: String, dir: PathBuf, case: String },
 }
 
 #[derive(Args)]
 struct What {
-    /// The folder with the cases.
+    /// The folder with the cases, or the one around their folder `cases`.
     dir: PathBuf,
     /// Play only the cases that this file lists, one a line; a line may be the beginning of several names.
     #[arg(long)]
@@ -47,7 +47,9 @@ fn main() -> ExitCode {
     let (corpus, what) = match Cli::parse().command {
         Command::Conformance(what) => (Corpus::Conformance, what),
         Command::Badinputs(what) => (Corpus::BadInputs, what),
-        Command::Worker { corpus, dir } => return replay::worker(Corpus::named(&corpus), &dir),
+        Command::Worker { corpus, dir, case } => {
+            return replay::worker(Corpus::named(&corpus), &dir, &case);
+        }
     };
     let options = Options { list: what.list, jobs: what.jobs, json: what.json, timeout: what.timeout };
     match replay::all(corpus, &what.dir, &options) {

@@ -14,7 +14,7 @@ use tidemill_tensor::{DType, Value, npz};
 
 use super::compare::compare;
 use super::play::{Player, failed};
-use super::{Outcome, Verdict};
+use super::{Corpus, Outcome, Verdict, pool};
 
 #[derive(Deserialize)]
 struct Case {
@@ -68,7 +68,7 @@ struct RunLimits {
 
 /// The folders with a case.
 pub(super) fn cases(dir: &Path) -> Result<Vec<String>, String> {
-    let dir = folder(dir);
+    let dir = Corpus::folder(dir);
     let entries = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut all: Vec<String> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -79,22 +79,16 @@ pub(super) fn cases(dir: &Path) -> Result<Vec<String>, String> {
     Ok(all)
 }
 
-fn folder(dir: &Path) -> std::path::PathBuf {
-    if dir.join("cases").is_dir() { dir.join("cases") } else { dir.to_owned() }
-}
-
 fn read(dir: &Path, case: &str) -> Result<Case, String> {
-    let path = folder(dir).join(case).join("case.json");
+    let path = Corpus::folder(dir).join(case).join("case.json");
     let text = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// How long the case may take.
-pub(super) fn time_limit(dir: &Path, case: &str, otherwise: u64) -> Duration {
-    match read(dir, case) {
-        Ok(case) => Duration::from_secs_f64(case.limits.timeout_s),
-        Err(_) => Duration::from_secs(otherwise),
-    }
+/// What the case may use.
+pub(super) fn limits(dir: &Path, case: &str) -> Option<pool::Limits> {
+    let Limits { timeout_s, memory_mb } = read(dir, case).ok()?.limits;
+    Some(pool::Limits { time: Duration::try_from_secs_f64(timeout_s).ok()?, memory: Some(memory_mb) })
 }
 
 /// Plays one case, twice.
@@ -105,7 +99,7 @@ pub(super) fn play(dir: &Path, case: &str) -> Outcome {
     };
     let op = vec![recorded.op.clone()];
     let before = Memory::reset();
-    let mut outcome = match judge(&folder(dir).join(case), case, &recorded) {
+    let mut outcome = match judge(&Corpus::folder(dir).join(case), case, &recorded) {
         Ok(outcome) => outcome,
         Err(what) => Outcome::new(case, Verdict::Error, format!("the case itself: {what}")),
     };

@@ -1,7 +1,7 @@
 //! Recorded graphs, played again.
 //!
-//! A case is a graph, what to feed and fetch, and what TensorFlow answered. Cases are played by worker processes that the parent restarts when
-//! one crashes or hangs, so nothing a case does can hide the others.
+//! A case is a graph, what to feed and fetch, and what TensorFlow answered. Each is played by a process of its own, so nothing a case does can
+//! hide the others.
 
 mod badinputs;
 mod compare;
@@ -10,7 +10,8 @@ mod play;
 mod pool;
 mod summary;
 
-use std::io::{BufRead, Write};
+use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,6 +38,11 @@ impl Corpus {
             Corpus::Conformance => "conformance",
             Corpus::BadInputs => "badinputs",
         }
+    }
+
+    /// Where the cases are: `dir`, or its folder `cases`.
+    fn folder(dir: &Path) -> PathBuf {
+        if dir.join("cases").is_dir() { dir.join("cases") } else { dir.to_owned() }
     }
 
     /// The names of all cases, sorted.
@@ -74,8 +80,6 @@ pub struct Options {
 pub enum Verdict {
     /// As recorded.
     Pass,
-    /// Not compared: the recording itself depends on the machine.
-    Skip,
     /// An op or feature that is not there, said so cleanly.
     Unsupported,
     /// Another value, or another error, than recorded.
@@ -90,6 +94,13 @@ pub enum Verdict {
     Hang,
     /// More memory than allowed.
     OverBudget,
+}
+
+impl fmt::Display for Verdict {
+    /// As the JSON lines write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// How a case went, and what there is to say about it.
@@ -117,8 +128,8 @@ impl Outcome {
     }
 }
 
-/// Plays the cases of a folder, prints a line of JSON for each that fails, what failed how often, and last `N passed, N failed, N skipped`; returns
-/// how many failed.
+/// Plays the cases of a folder, prints a line of JSON for each that does not pass (or writes one for each to the file asked for), what failed how
+/// often, and last `N passed, N failed, N skipped`, where those that are not supported count as skipped; returns how many failed.
 ///
 /// # Errors
 /// When the folder or the list cannot be read, or no worker can be started.
@@ -137,11 +148,14 @@ pub fn all(corpus: Corpus, dir: &Path, options: &Options) -> Result<usize, Strin
         None => None,
     };
     let mut summary = summary::Summary::default();
-    let limit = |case: &str| match corpus {
-        Corpus::Conformance => Duration::from_secs(options.timeout),
-        Corpus::BadInputs => badinputs::time_limit(dir, case, options.timeout),
+    let limits = |case: &str| {
+        let limits = pool::Limits { time: Duration::from_secs(options.timeout), memory: None };
+        match corpus {
+            Corpus::Conformance => limits,
+            Corpus::BadInputs => badinputs::limits(dir, case).unwrap_or(limits),
+        }
     };
-    pool::play(corpus, dir, &cases, options.jobs, limit, |outcome| {
+    pool::play(corpus, dir, &cases, options.jobs, limits, |outcome| {
         let line = serde_json::to_string(&outcome).map_err(|e| e.to_string())?;
         match &mut json {
             Some(file) => writeln!(file, "{line}").map_err(|e| e.to_string())?,
@@ -155,15 +169,13 @@ pub fn all(corpus: Corpus, dir: &Path, options: &Options) -> Result<usize, Strin
     Ok(summary.failed())
 }
 
-/// A worker process: plays the cases named on standard input, one line of JSON each on standard output.
-pub fn worker(corpus: Corpus, dir: &Path) -> ExitCode {
-    for case in std::io::stdin().lock().lines() {
-        let Ok(case) = case else { break };
-        let outcome = corpus.play(dir, &case);
-        match serde_json::to_string(&outcome) {
-            Ok(line) => println!("{line}"),
-            Err(_) => return ExitCode::FAILURE,
+/// The process of one case: plays it, and prints the outcome as one line of JSON.
+pub fn worker(corpus: Corpus, dir: &Path, case: &str) -> ExitCode {
+    match serde_json::to_string(&corpus.play(dir, case)) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
         }
+        Err(_) => ExitCode::FAILURE,
     }
-    ExitCode::SUCCESS
 }

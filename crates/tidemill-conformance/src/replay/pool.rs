@@ -1,68 +1,30 @@
-//! Worker processes.
+//! A process for each case.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use super::{Corpus, Outcome, Verdict};
 
-/// The most address space that a worker gets, in KiB: what a case may use is far below it.
-const ADDRESS_SPACE: u64 = 24 << 20;
+/// Address space that a process gets beside what its case may use, in KiB.
+const ADDRESS_SPACE: u64 = 6 << 20;
 
-/// How much of what a dying worker said is kept.
+/// What a process may use in all whose case has no limit of its own, in MiB.
+const MEMORY: u64 = 16 << 10;
+
+/// How much of what a dying process said is kept.
 const LAST_WORDS: usize = 2000;
 
-/// A worker, and what it says.
-struct Worker {
-    child: Child,
-    stdin: ChildStdin,
-    answers: Receiver<String>,
-    last_words: thread::JoinHandle<String>,
-}
-
-impl Worker {
-    fn start(corpus: Corpus, dir: &Path) -> Result<Worker, String> {
-        let exe = std::env::current_exe().map_err(|e| format!("this program's own file: {e}"))?;
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(format!("ulimit -v {ADDRESS_SPACE}; ulimit -c 0; exec \"$@\""))
-            .arg("sh")
-            .arg(exe)
-            .args(["worker", corpus.name()])
-            .arg(dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| format!("cannot start a worker: {e}"))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err("a worker has no pipes".to_owned());
-        };
-        let (send, answers) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let last_words = thread::spawn(move || tail(stderr));
-        Ok(Worker { child, stdin, answers, last_words })
-    }
-
-    /// Ends the worker and returns how it ended.
-    fn end(mut self) -> String {
-        let _ = self.child.kill();
-        let status = self.child.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
-        let words = self.last_words.join().unwrap_or_default();
-        format!("{status}: {}", words.trim())
-    }
+/// What a case may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) time: Duration,
+    /// MiB by which its process may grow.
+    pub(super) memory: Option<u64>,
 }
 
 fn tail(mut from: impl Read) -> String {
@@ -75,24 +37,23 @@ fn tail(mut from: impl Read) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// Plays `cases` on `jobs` workers; `report` gets each outcome.
+/// Plays `cases`, `jobs` at a time, each in a process of its own; `report` gets each outcome.
 pub(super) fn play(
     corpus: Corpus,
     dir: &Path,
     cases: &[String],
     jobs: usize,
-    limit: impl Fn(&str) -> Duration + Sync,
+    limits: impl Fn(&str) -> Limits + Sync,
     mut report: impl FnMut(Outcome) -> Result<(), String>,
 ) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let (send, outcomes) = mpsc::channel::<Result<Outcome, String>>();
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            let (send, next, limit) = (send.clone(), &next, &limit);
+            let (send, next, limits) = (send.clone(), &next, &limits);
             scope.spawn(move || {
-                let mut worker = None;
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = one(corpus, dir, case, &mut worker, limit(case));
+                    let outcome = one(corpus, dir, case, limits(case));
                     let stop = outcome.is_err();
                     if send.send(outcome).is_err() || stop {
                         break;
@@ -105,33 +66,50 @@ pub(super) fn play(
     })
 }
 
-fn one(
-    corpus: Corpus,
-    dir: &Path,
-    case: &str,
-    worker: &mut Option<Worker>,
-    limit: Duration,
-) -> Result<Outcome, String> {
-    let mut running = match worker.take() {
-        Some(running) => running,
-        None => Worker::start(corpus, dir)?,
+fn one(corpus: Corpus, dir: &Path, case: &str, limits: Limits) -> Result<Outcome, String> {
+    let exe = std::env::current_exe().map_err(|e| format!("this program's own file: {e}"))?;
+    let space = ADDRESS_SPACE + (limits.memory.unwrap_or(MEMORY) << 10);
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(format!("ulimit -v {space}; ulimit -c 0; exec \"$@\""))
+        .arg("sh")
+        .arg(exe)
+        .args(["worker", corpus.name()])
+        .arg(dir)
+        .arg(case)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot start a process: {e}"))?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err("a process has no pipes".to_owned());
     };
-    let asked = writeln!(running.stdin, "{case}").and_then(|()| running.stdin.flush());
-    if asked.is_err() {
-        return Ok(Outcome::new(case, Verdict::Crash, running.end()));
-    }
-    match running.answers.recv_timeout(limit) {
-        Ok(line) => {
-            *worker = Some(running);
-            serde_json::from_str(&line).map_err(|e| format!("a worker said {line:?}: {e}"))
+    let (send, answer) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        if matches!(BufReader::new(stdout).read_line(&mut line), Ok(1..)) {
+            // Nobody listens any more after the time limit.
+            let _ = send.send(line);
         }
+    });
+    let last_words = thread::spawn(move || tail(stderr));
+    let answered = answer.recv_timeout(limits.time);
+    if matches!(answered, Err(RecvTimeoutError::Timeout)) {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
+    match answered {
+        Ok(line) => serde_json::from_str(&line).map_err(|e| format!("a process said {line:?}: {e}")),
         Err(RecvTimeoutError::Timeout) => {
-            running.end();
-            Ok(Outcome::new(case, Verdict::Hang, format!("no answer in {} s", limit.as_secs())))
+            let seconds = limits.time.as_secs_f64();
+            Ok(Outcome::new(case, Verdict::Hang, format!("no answer in {seconds} s")))
         }
         Err(RecvTimeoutError::Disconnected) => {
-            // The process is gone already; waiting tells how.
-            Ok(Outcome::new(case, Verdict::Crash, running.end()))
+            let words = last_words.join().unwrap_or_default();
+            let verdict =
+                if words.contains("memory allocation of") { Verdict::OverBudget } else { Verdict::Crash };
+            Ok(Outcome::new(case, verdict, format!("{status}: {}", words.trim())))
         }
     }
 }

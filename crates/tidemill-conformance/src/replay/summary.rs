@@ -31,7 +31,7 @@ impl Summary {
     }
 
     pub(super) fn failed(&self) -> usize {
-        self.verdicts.values().sum::<usize>() - self.count(Verdict::Pass) - self.count(Verdict::Skip)
+        self.verdicts.values().sum::<usize>() - self.count(Verdict::Pass) - self.count(Verdict::Unsupported)
     }
 }
 
@@ -39,19 +39,19 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut ops: Vec<_> = self.ops.iter().filter(|((verdict, _), _)| *verdict != Verdict::Pass).collect();
         ops.sort_by_key(|(_, counts)| std::cmp::Reverse(**counts));
-        writeln!(f, "{:>6} {:>6}  verdict, op (cases; cases in which it stands alone)", "cases", "alone")?;
+        writeln!(f, "{:>6} {:>6}  verdict and op (cases; cases in which it stands alone)", "cases", "alone")?;
         for ((verdict, op), (cases, alone)) in ops.into_iter().take(SHOWN) {
-            writeln!(f, "{cases:>6} {alone:>6}  {verdict:?} {op}")?;
+            writeln!(f, "{cases:>6} {alone:>6}  {verdict} {op}")?;
         }
         for (verdict, count) in &self.verdicts {
-            writeln!(f, "{count:>6} {verdict:?}")?;
+            writeln!(f, "{count:>6} {verdict}")?;
         }
         write!(
             f,
             "{} passed, {} failed, {} skipped",
             self.count(Verdict::Pass),
             self.failed(),
-            self.count(Verdict::Skip)
+            self.count(Verdict::Unsupported)
         )
     }
 }

@@ -11,10 +11,12 @@ use smallvec::SmallVec;
 use tidemill_core::{Error, ErrorKind, Gradients, Operation, Result, Tensor, Value, ops};
 
 use super::build::{Importer, Name, NodeCx, Translate};
+use super::loops;
 use super::regions::{Part, Site};
 use super::source::{Port, Source};
 use super::value::{Made, Val};
 use super::walk::{Code, Instance};
+use crate::export::WHOLE;
 use crate::op_defs::{self, NodeAttrs, Substitution};
 use crate::proto::attr_value::Value as ProtoValue;
 use crate::proto::{FunctionDef, FunctionDefLibrary, NameAttrList, NodeDef, OpDef};
@@ -47,6 +49,15 @@ struct Function<'a> {
     code: Rc<Code<'a>>,
     signature: &'a OpDef,
     results: Vec<Port>,
+    /// Whether it is a body that export wrote: its nodes are all made, under their own names.
+    whole: bool,
+}
+
+impl Function<'_> {
+    /// Whether result `i` is argument `i`.
+    fn passes(&self, i: usize) -> bool {
+        self.results.get(i) == Some(&Port { node: i as u32, output: 0 }) && i < self.signature.input_arg.len()
+    }
 }
 
 /// The functions that a node names.
@@ -157,8 +168,9 @@ impl<'a> Library<'a> {
         let stateful = |op: &str| op_defs::find(op).is_some_and(|def| def.is_stateful);
         let items = source.items.iter().zip(0u32..);
         wanted.extend(items.filter(|(item, _)| stateful(item.op)).map(|(_, node)| node));
-        let keep = source.reached(wanted);
-        Ok(Function { code: Rc::new(source.into_code(&keep)?), signature, results })
+        let whole = def.attr.contains_key(WHOLE);
+        let keep = if whole { vec![true; source.items.len()] } else { source.reached(wanted) };
+        Ok(Function { code: Rc::new(source.into_code(&keep)?), signature, results, whole })
     }
 
     /// The number of the first tensor of the output of this name.
@@ -182,7 +194,7 @@ impl<'a> Library<'a> {
 
 /// Which function a node calls, and with which attributes.
 #[derive(Clone)]
-struct Callee {
+pub(super) struct Callee {
     name: String,
     substitution: Option<Rc<Substitution>>,
 }
@@ -203,14 +215,14 @@ impl Callee {
 
 impl NodeCx<'_> {
     /// The function that an attribute names.
-    fn function(&self, name: &str) -> Result<Callee> {
+    pub(super) fn function(&self, name: &str) -> Result<Callee> {
         match self.attrs.get(name) {
             Some(ProtoValue::Func(f)) => Ok(Callee::new(f, self)),
             _ => Err(Error::invalid(format!("attribute `{name}` (func) is missing"))),
         }
     }
 
-    fn site(&self) -> Site<'_> {
+    pub(super) fn site(&self) -> Site<'_> {
         Site { name: self.name.clone(), controls: self.controls.clone(), node: &self.def.name }
     }
 
@@ -220,8 +232,13 @@ impl NodeCx<'_> {
 }
 
 impl<'a> Importer<'a> {
+    /// How many arguments a function takes.
+    pub(super) fn arguments(&mut self, callee: &Callee) -> Result<usize> {
+        Ok(self.library.prepare(&callee.name, callee.substitution.as_deref())?.signature.input_arg.len())
+    }
+
     /// Makes the nodes of a function here, and returns its results.
-    fn call(&mut self, callee: &Callee, args: &[Val], prefix: String) -> Result<Vec<Val>> {
+    pub(super) fn call(&mut self, callee: &Callee, args: &[Val], prefix: String) -> Result<Vec<Val>> {
         let function = self.library.prepare(&callee.name, callee.substitution.as_deref())?;
         let want = &function.signature.input_arg;
         if want.len() != args.len() {
@@ -244,7 +261,9 @@ impl<'a> Importer<'a> {
             }
         }
         let substitution = callee.substitution.clone();
-        let mut instance = Instance::of_function(function.code.clone(), prefix, args, substitution);
+        let prefix = if function.whole { String::new() } else { prefix };
+        let mut instance =
+            Instance::of_function(function.code.clone(), prefix, function.whole, args, substitution);
         self.deeper(|this| {
             this.root(&mut instance)?;
             let results = function.results.iter().zip(&function.signature.output_arg);
@@ -300,6 +319,9 @@ pub(super) fn call_by_name(importer: &mut Importer, cx: &NodeCx) -> Result<Made>
 }
 
 fn partitioned_call(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    if loops::is_loop(cx) {
+        return loops::counted_loop(importer, cx);
+    }
     importer.call_node(cx, &cx.function("f")?)
 }
 
@@ -363,31 +385,47 @@ fn halve(
     })
 }
 
+/// What the body passes on as it came is not carried: it is used from outside.
 fn while_node(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     let (cond, body) = (cx.function("cond")?, cx.function("body")?);
     let shapes = match cx.attrs.get("output_shapes") {
-        Some(ProtoValue::List(list)) if !list.shape.is_empty() => {
+        Some(ProtoValue::List(list)) if list.shape.len() == cx.inputs.len() => {
             Some(list.shape.iter().map(tensor::shape_from_proto).collect::<Result<Vec<_>>>()?)
         }
         _ => None,
     };
+    let function = importer.library.prepare(&body.name, body.substitution.as_deref())?;
+    let carried: Vec<usize> = (0..cx.inputs.len()).filter(|i| !function.passes(*i)).collect();
+    let pick = |vals: &[Val]| carried.iter().filter_map(|i| vals.get(*i).cloned()).collect::<Vec<Val>>();
+    let shapes: Option<Vec<_>> = shapes.map(|all| carried.iter().map(|i| all[*i].clone()).collect());
     let turns = importer.looping(
         &cx.site(),
         &mut (),
-        &cx.inputs,
+        &pick(&cx.inputs),
         shapes.as_deref(),
-        |this, (), part, vals| match part {
-            Part::Body => this.call(&body, vals, cx.inner_name("body")),
-            Part::Cond => {
-                let results = this.call(&cond, vals, cx.inner_name("cond"))?;
-                let [go_on] = &results[..] else {
-                    return Err(Error::invalid(format!("the condition gives {} values", results.len())));
-                };
-                Ok(vec![Val::Tensor(this.truth(cx, go_on)?)])
+        |this, (), part, vals| {
+            let mut args: Vec<Val> = cx.inputs.to_vec();
+            for (i, val) in carried.iter().zip(vals) {
+                args[*i] = val.clone();
+            }
+            match part {
+                Part::Body => Ok(pick(&this.call(&body, &args, cx.inner_name("body"))?)),
+                Part::Cond => {
+                    let results = this.call(&cond, &args, cx.inner_name("cond"))?;
+                    let [go_on] = &results[..] else {
+                        return Err(Error::invalid(format!("the condition gives {} values", results.len())));
+                    };
+                    Ok(vec![Val::Tensor(this.truth(cx, go_on)?)])
+                }
             }
         },
     );
-    Ok(made(turns?))
+    let (operation, vals) = turns?;
+    let mut outputs = cx.inputs.clone();
+    for (i, val) in carried.iter().zip(vals) {
+        outputs[*i] = val;
+    }
+    Ok(Made { outputs: outputs.into_iter().collect(), operation: Some(operation) })
 }
 
 /// `For(start, limit, delta, input...)`: the body gets the counter and what it gave last time.

@@ -8,13 +8,14 @@
 //! | `build.rs`, `nodes.rs`, `variables.rs` | one node: inputs and attributes checked, a core op made |
 //! | `regions.rs` | the core's loops and conditionals, and variables that they write |
 //! | `handles.rs` | stacks and tensor arrays as old files write them |
-//! | `functions.rs` | functions, and TF2's control flow |
+//! | `functions.rs`, `loops.rs` | functions, and TF2's control flow; loops that export wrote as functions |
 
 mod blocks;
 mod build;
 mod contexts;
 mod functions;
 mod handles;
+mod loops;
 mod nodes;
 mod order;
 mod regions;
@@ -27,14 +28,13 @@ use prost::Message;
 use rustc_hash::FxHashMap;
 use tidemill_core::{Error, ErrorKind, Graph, OpSet, Operation, Result, Tensor};
 
+use crate::VERSION;
 use crate::proto::GraphDef;
 use build::Importer;
 pub use build::UnsupportedOp;
+pub(crate) use loops::loop_attrs;
 use source::Source;
 use value::Made;
-
-/// The version of GraphDef that is understood, which is TensorFlow 2.21's.
-const VERSION: i32 = 2474;
 
 /// Decodes a GraphDef.
 ///

@@ -7,6 +7,7 @@ use tidemill_core::{DType, Error, OpRef, PartialShape, Result, Tensor, ops};
 
 use super::build::{Importer, NodeCx, Translate};
 use super::value::{Made, Val};
+use crate::export::PART;
 use crate::proto::DataType;
 use crate::proto::attr_value::Value;
 use crate::{dtype, tensor};
@@ -46,11 +47,13 @@ fn constant(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     if dtype == DataType::DtString as i32 {
         let text: Vec<String> =
             proto.string_val.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
-        let marker = importer.add(cx, Arc::new(ops::NoOp), &[])?;
-        return Ok(Made {
-            outputs: SmallVec::from_iter([Val::Strings(text.into())]),
-            operation: Some(marker),
-        });
+        let outputs = SmallVec::from_iter([Val::Strings(text.into())]);
+        // What export wrote beside a node stands for nothing by itself.
+        let operation = match cx.attrs.get(PART) {
+            Some(_) => None,
+            None => Some(importer.add(cx, Arc::new(ops::NoOp), &[])?),
+        };
+        return Ok(Made { outputs, operation });
     }
     let value = tensor::value_from_proto(proto)?;
     Ok(importer.add(cx, Arc::new(ops::Const { value }), &[])?.into())

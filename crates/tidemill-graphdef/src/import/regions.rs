@@ -15,11 +15,11 @@ use super::value::Val;
 /// A body that is being built.
 pub(super) struct Region {
     /// Variables whose value it has for itself.
-    values: FxHashMap<Tensor, Tensor>,
+    pub(super) values: FxHashMap<Tensor, Tensor>,
     /// Those that it has written, in the order of the first writes.
-    written: Vec<Tensor>,
+    pub(super) written: Vec<Tensor>,
     /// Whether it is the body of a loop, which can only write what it carries.
-    carries: bool,
+    pub(super) carries: bool,
 }
 
 /// Why a loop has to be built again.
@@ -94,7 +94,7 @@ impl Importer<'_> {
     }
 
     /// Builds a body; `f` gets its parameters.
-    fn region(
+    pub(super) fn region(
         &mut self,
         region: Region,
         types: &[TensorType],
@@ -112,7 +112,7 @@ impl Importer<'_> {
     }
 
     /// Runs `f`, which builds a loop or conditional; if that is not inside of another, it reads variables anew.
-    fn outermost<T>(
+    pub(super) fn outermost<T>(
         &mut self,
         site: &Site,
         pred: Option<Tensor>,

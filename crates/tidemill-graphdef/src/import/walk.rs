@@ -75,13 +75,14 @@ impl<'a> Instance<'a> {
     pub(super) fn of_function(
         code: Rc<Code<'a>>,
         prefix: String,
+        exact: bool,
         args: &[Val],
         substitution: Option<Rc<Substitution>>,
     ) -> Instance<'a> {
         let port = |i: usize| Port { node: i as u32, output: 0 };
         let given = args.iter().enumerate().map(|(i, val)| (port(i), val.clone())).collect();
         let env = Env { given, ..Env::default() };
-        Instance { code, envs: vec![env], prefix, exact: false, substitution }
+        Instance { code, envs: vec![env], prefix, exact, substitution }
     }
 
     /// The value of a port.
