@@ -1,6 +1,11 @@
-//! Writes the checked-in protobuf types anew: `cargo run -p xtask`.
+//! Writes anew what is checked in and made by a program.
 //!
-//! They come from a descriptor set that the Python package of TensorFlow 2.21 was asked for, so neither `protoc` nor `.proto` files are needed.
+//! | command | writes |
+//! |---|---|
+//! | `cargo run -p xtask -- protos` | the protobuf types of `tidemill-graphdef` |
+//! | `cargo run -p xtask -- ops-doc` | `docs/ops.md` |
+//!
+//! The protobuf types come from a descriptor set that the Python package of TensorFlow 2.21 was asked for, so neither `protoc` nor `.proto` files are needed.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -14,6 +19,17 @@ use prost_types::FileDescriptorSet;
 const ROOTS: [&str; 1] = ["tensorflow/core/protobuf/saved_model.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    match std::env::args().nth(1).as_deref() {
+        Some("protos") => protos(),
+        Some("ops-doc") => {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ops.md");
+            Ok(fs::write(file, tidemill_conformance::ops_document())?)
+        }
+        _ => Err("which? protos, or ops-doc".into()),
+    }
+}
+
+fn protos() -> Result<(), Box<dyn Error>> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/tidemill-graphdef");
     let mut all = FileDescriptorSet::decode(&fs::read(home.join("data/tensorflow-protos.fds"))?[..])?;
     drop_object_graph(&mut all);

@@ -21,6 +21,7 @@ use crate::row::Row;
 /// | values | outputs are of the inferred types, and the same with and without optimisation, whether operands are fed or constants, their shapes known or not; they are what the row expects; [`lower`](Op::lower) gives the same |
 /// | gradient | first and second order agree with central differences ([`check_gradients`](crate::check_gradients)), in each of those ways |
 /// | text | the graph with the node and its gradients, read back from its [text form](Graph::to_text), gives the same |
+/// | graphdef | the graph with the node and its gradients, written as a GraphDef and imported, gives the same; written and imported once more, it is the same |
 /// | dtypes | every dtype that the signature allows runs; `f32`, `f16` and `bf16` give the values and gradients of `f64` within their precision |
 ///
 /// What an op does beside computing decides how a row is run: an op that draws random numbers must give the same ones in every

@@ -19,6 +19,7 @@
 mod battery;
 mod checks;
 mod gradients;
+mod ops_doc;
 pub mod replay;
 mod row;
 mod rows;
@@ -26,4 +27,5 @@ mod setup;
 
 pub use battery::{Battery, Failure};
 pub use gradients::check_gradients;
+pub use ops_doc::ops_document;
 pub use row::{Input, Row, row, row_of, value, x};

@@ -113,16 +113,35 @@ impl Setup {
 
     /// The same in a copy of the graph.
     pub(crate) fn in_graph(&self, graph: &Graph) -> Setup {
-        let tensors = |all: &[Tensor]| all.iter().map(|t| graph.handle(t.output())).collect();
-        Setup {
-            graph: graph.clone(),
-            node: self.node.map(|node| graph.operation_of(node.id())),
-            outputs: tensors(&self.outputs),
-            inputs: tensors(&self.inputs),
-            feeds: self.feeds.clone(),
-            before: self.before.iter().map(|op| graph.operation_of(op.id())).collect(),
-            after: tensors(&self.after),
+        let (tensor, operation) =
+            (|t: Tensor| Ok(graph.handle(t.output())), |op: Operation| Ok(graph.operation_of(op.id())));
+        match self.moved(graph, tensor, operation) {
+            Ok(setup) => setup,
+            Err(_) => unreachable!("a copy has the same ids"),
         }
+    }
+
+    /// The same in a graph that has nodes of the same names.
+    pub(crate) fn by_name(&self, graph: &Graph) -> Result<Setup> {
+        self.moved(graph, |t| graph.tensor(&t.name()), |op| graph.operation(&op.name()))
+    }
+
+    fn moved(
+        &self,
+        graph: &Graph,
+        tensor: impl Fn(Tensor) -> Result<Tensor>,
+        operation: impl Fn(Operation) -> Result<Operation>,
+    ) -> Result<Setup> {
+        let tensors = |all: &[Tensor]| all.iter().map(|t| tensor(*t)).collect::<Result<_>>();
+        Ok(Setup {
+            graph: graph.clone(),
+            node: self.node.map(&operation).transpose()?,
+            outputs: tensors(&self.outputs)?,
+            inputs: tensors(&self.inputs)?,
+            feeds: self.feeds.clone(),
+            before: self.before.iter().map(|op| operation(*op)).collect::<Result<_>>()?,
+            after: tensors(&self.after)?,
+        })
     }
 
     /// Runs the node on fresh variables.

@@ -28,7 +28,12 @@ mod export;
 mod import;
 mod op_defs;
 pub mod proto;
+mod saved_model;
 mod tensor;
 
 pub use export::{export_graph_def, write_graph_def};
-pub use import::{ImportOptions, Imported, UnsupportedOp, import_graph_def, read_graph_def, unsupported_ops};
+pub use import::{
+    ImportOptions, Imported, UnsupportedOp, import_graph_def, read_graph_def, translated_ops, unsupported_ops,
+};
+pub use op_defs::find as tensorflow_op;
+pub use saved_model::{ModelGraph, ModelSignature, ModelTensor, SavedModel};

@@ -18,18 +18,18 @@ use crate::proto::{AttrValue, NodeDef, OpDef, OpList};
 /// More outputs than any real node has; larger claims are not believed.
 const MAX_OUTPUTS: usize = 1 << 16;
 
-/// TensorFlow's definition of the op of this name.
-pub(crate) fn find(name: &str) -> Option<&'static OpDef> {
-    static ALL: OnceLock<FxHashMap<&'static str, &'static OpDef>> = OnceLock::new();
+/// TensorFlow's definitions: of the ops about numbers, variables and control flow.
+pub(crate) fn all() -> &'static [OpDef] {
     static LIST: OnceLock<OpList> = OnceLock::new();
-    let all = ALL.get_or_init(|| {
-        let list = LIST.get_or_init(|| {
-            let bytes: &[u8] = include_bytes!("../data/op_list.pb");
-            OpList::decode(bytes).unwrap_or_default()
-        });
-        list.op.iter().map(|op| (op.name.as_str(), op)).collect()
-    });
-    all.get(name).copied()
+    let read = || OpList::decode(&include_bytes!("../data/op_list.pb")[..]).unwrap_or_default();
+    &LIST.get_or_init(read).op
+}
+
+/// TensorFlow's definition of the op of this name: its arguments and attributes.
+pub fn find(name: &str) -> Option<&'static OpDef> {
+    static BY_NAME: OnceLock<FxHashMap<&'static str, &'static OpDef>> = OnceLock::new();
+    let by_name = BY_NAME.get_or_init(|| all().iter().map(|op| (op.name.as_str(), op)).collect());
+    by_name.get(name).copied()
 }
 
 /// Values for the attributes that a polymorphic function leaves open.

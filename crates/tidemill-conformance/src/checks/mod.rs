@@ -4,6 +4,7 @@ mod attributes;
 mod dtypes;
 mod failure;
 mod gradient;
+mod graphdef;
 mod text;
 mod types;
 mod values;
@@ -23,6 +24,7 @@ pub(crate) const OF_ROWS: &[(&str, Check)] = &[
     ("values", values::check),
     ("gradient", gradient::check),
     ("text", text::check),
+    ("graphdef", graphdef::check),
     ("dtypes", dtypes::check),
 ];
 

@@ -32,7 +32,7 @@ const PRODUCER: i32 = crate::VERSION;
 const MIN_CONSUMER: i32 = 12;
 
 /// How deep bodies may be in each other; as deep as import takes them.
-const MAX_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 50;
 
 /// No file of TensorFlow is larger: protobuf's own limit.
 const MAX_BYTES: usize = i32::MAX as usize;
@@ -61,7 +61,7 @@ pub(crate) const WHOLE: &str = "_tidemill_body";
 /// ```
 ///
 /// # Errors
-/// `Unimplemented`, naming the node, for what has no form in a GraphDef; `ResourceExhausted` for bodies nested over 100 deep.
+/// `Unimplemented`, naming the node, for what has no form in a GraphDef; `ResourceExhausted` for bodies nested over 50 deep.
 pub fn export_graph_def(graph: &Graph) -> Result<GraphDef> {
     let mut exporter = Exporter { library: vec![], names: FxHashSet::default(), depth: 0 };
     let nodes: Vec<_> = graph.nodes().into_iter().zip(0..).map(|(node, i)| (NodeId(i), node)).collect();

@@ -97,7 +97,8 @@ pub(super) fn plain(node: &Node, ins: &[TensorType], inputs: Vec<String>) -> Res
         if known {
             set(name, attr::to_value(value)?);
         } else if !node.op.is::<Assert>() {
-            return Err(Error::internal(format!("TensorFlow's {op} has no attribute `{name}`")));
+            let error = Error::unimplemented(format!("TensorFlow's {op} has no attribute `{name}`"));
+            return Err(error.with_help("call an op of your own otherwise than TensorFlow's"));
         }
     }
     let Some(definition) = definition else {

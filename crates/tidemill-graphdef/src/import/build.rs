@@ -5,7 +5,7 @@ use std::fmt;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tidemill_core::{
-    AttrMap, Effect, Error, ErrorKind, Graph, OpBuilder, OpRef, OpSet, Operation, Origin, Result, Tensor,
+    AttrMap, Effect, Error, ErrorKind, Graph, OpBuilder, OpRef, OpSet, Operation, Origin, Result, Tensor, ops,
 };
 
 use super::functions::Library;
@@ -99,7 +99,7 @@ impl Name {
 /// Makes a node that is not simply the core's op of the same name.
 pub(super) type Translate = for<'a, 'n> fn(&mut Importer<'a>, &NodeCx<'n>) -> Result<Made>;
 
-fn translation(op: &str) -> Option<Translate> {
+pub(super) fn translation(op: &str) -> Option<Translate> {
     nodes::translation(op)
         .or_else(|| variables::translation(op))
         .or_else(|| functions::translation(op))
@@ -248,7 +248,9 @@ impl<'a> Importer<'a> {
             Name::Exactly(name) => format!("{name}/"),
             Name::Like(name) => name.clone(),
         });
-        let made = controls.iter().fold(builder, |builder, control| builder.control(*control)).try_build()?;
+        // A parameter is there from the beginning.
+        let waits = controls.iter().filter(|c| !self.graph.node(c.id()).op.is::<ops::Param>());
+        let made = waits.fold(builder, |builder, control| builder.control(*control)).try_build()?;
         if self.regions.is_empty() && self.graph.node(made.id()).op.effect() == Effect::Stateful {
             self.effects.push(made);
         }

@@ -289,8 +289,10 @@ impl<'a> Importer<'a> {
     fn call_node(&mut self, cx: &NodeCx, callee: &Callee) -> Result<Made> {
         let first = self.effects.len();
         let graph = self.graph;
+        // A parameter is there from the beginning.
+        let waits = cx.controls.iter().filter(|c| !graph.node(c.id()).op.is::<ops::Param>()).copied();
         let results = graph
-            .control_dependencies(cx.controls.iter().copied())
+            .control_dependencies(waits)
             .enter(|| self.call(callee, &cx.inputs, cx.name.text().to_owned()))?;
         let effects: Vec<Operation> = self.effects.split_off(first.min(self.effects.len()));
         let mut parts: SmallVec<[Tensor; 4]> = results.iter().flat_map(Val::parts).collect();

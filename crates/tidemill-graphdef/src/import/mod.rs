@@ -197,6 +197,11 @@ pub fn unsupported_ops(def: &GraphDef, options: &ImportOptions) -> Result<Vec<Un
     Importer::new(&Graph::new(), def, options)?.unsupported(&source, &keep)
 }
 
+/// The ops of TensorFlow that import makes of other ops of the core: control flow, resource variables, and what the core writes otherwise.
+pub fn translated_ops() -> impl Iterator<Item = &'static str> {
+    crate::op_defs::all().iter().map(|op| op.name.as_str()).filter(|name| build::translation(name).is_some())
+}
+
 impl ImportOptions {
     /// Which nodes are imported.
     fn kept(&self, source: &Source) -> Result<Vec<bool>> {

@@ -151,7 +151,10 @@ impl Importer<'_> {
         }
         let parts: Vec<Tensor> = vals.iter().flat_map(Val::parts).collect();
         let name = Name::Like(format!("{}/assigned", site.name.text()));
-        let builder = self.graph.op(ops::IdentityN { gradient: None }).inputs(&parts);
+        let builder = match parts.is_empty() {
+            true => self.graph.op(ops::NoOp),
+            false => self.graph.op(ops::IdentityN { gradient: None }).inputs(&parts),
+        };
         let after = self.finish(builder, &name, &assigned, site.node)?;
         let mut outputs = after.outputs().into_iter();
         Ok((after, vals.iter().map(|val| val.with_parts(&mut outputs)).collect()))

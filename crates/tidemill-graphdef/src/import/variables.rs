@@ -162,9 +162,13 @@ fn assign(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
         let value = importer.add(cx, Arc::new(ops::Identity {}), &[value])?;
         return written(importer, cx, variable, value);
     }
-    // Handles do not say whether the shape may change; the variable's own shape does.
-    let validate_shape =
-        cx.attrs.bool("validate_shape").unwrap_or(false) || variable.shape().is_fully_known();
+    // Handles need not say whether the shape may change; the variable's own shape does.
+    let fixed = variable.shape().is_fully_known();
+    let validate_shape = match cx.attrs.bool("validate_shape") {
+        Ok(validate) if is_reference(cx) => validate,
+        Ok(validate) => validate || fixed,
+        Err(_) => fixed,
+    };
     let op = ops::Assign { validate_shape, use_locking: true };
     effect(importer, cx, Arc::new(op), &[variable, value])
 }

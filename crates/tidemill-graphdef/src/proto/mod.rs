@@ -1,4 +1,4 @@
-//! TensorFlow's protobuf messages, as `cargo run -p xtask` writes them.
+//! TensorFlow's protobuf messages, as `cargo run -p xtask -- protos` writes them.
 
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
