@@ -60,10 +60,12 @@ impl Function<'_> {
     }
 }
 
-/// The functions that a node names.
+/// The functions that are made for a node.
 pub(super) fn called(node: &NodeDef) -> Vec<&str> {
     let mut names = vec![node.op.as_str()];
-    for value in node.attr.values() {
+    let is_loop = node.attr.contains_key(loops::loop_attrs::BODY);
+    // What TensorFlow calls for a loop is not looked at here.
+    for (_, value) in node.attr.iter().filter(|(name, _)| !is_loop || *name != "f") {
         match &value.value {
             Some(ProtoValue::Func(f)) => names.push(&f.name),
             Some(ProtoValue::List(list)) => names.extend(list.func.iter().map(|f| f.name.as_str())),
