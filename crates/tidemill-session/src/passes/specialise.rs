@@ -6,7 +6,9 @@
 
 use smallvec::SmallVec;
 use tidemill_core::ops::known_elements;
-use tidemill_core::{Effect, InferCx, KnownValues, PartialShape, PartialValue, Result, TensorType, Value};
+use tidemill_core::{
+    Effect, Error, ErrorKind, InferCx, KnownValues, PartialShape, PartialValue, Result, TensorType, Value,
+};
 
 use super::{PassCx, ProgramValues, bodies};
 use crate::exec::evaluate;
@@ -59,6 +61,12 @@ fn infer(program: &mut Program, id: InstId) -> Result<()> {
             }
         }
     };
+    let too_large = |ty: &TensorType| ty.shape.as_known().is_some_and(|s| s.num_bytes(ty.dtype).is_none());
+    if let Some(ty) = outputs.iter().find(|ty| too_large(ty)) {
+        let error = Error::new(ErrorKind::ResourceExhausted, format!("a tensor {ty} cannot be addressed"));
+        let name = if let Kind::Op(op) = &inst.kind { op.name() } else { "" };
+        return Err(at(error, name, inst));
+    }
     let inst = &mut program.insts[id.index()];
     for (have, inferred) in inst.outputs.iter_mut().zip(outputs) {
         // Not what the graph declares: that may rest on the value of a constant which this run feeds.
