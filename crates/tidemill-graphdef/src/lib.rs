@@ -37,3 +37,10 @@ pub use import::{
 };
 pub use op_defs::find as tensorflow_op;
 pub use saved_model::{ModelGraph, ModelSignature, ModelTensor, SavedModel};
+
+/// The code in the guide, compiled as documentation tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/graphdef.md")]
+    struct GraphDef;
+}
