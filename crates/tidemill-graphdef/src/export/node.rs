@@ -1,6 +1,6 @@
 //! One node, by TensorFlow's definition of its op.
 
-use tidemill_core::ops::Assert;
+use tidemill_core::ops::{Assert, Loop};
 use tidemill_core::{Arity, Effect, Error, Node, Result, TensorType, TypeSpec};
 
 use crate::proto::attr_value::{ListValue, Value};
@@ -44,15 +44,10 @@ fn spread(args: &[ArgDef], total: usize) -> Vec<usize> {
     args.iter().map(|arg| if is_list(arg) { rest / lists } else { 1 }).collect()
 }
 
-/// The argument that output `index` belongs to, and its place there.
+/// The argument that output `index` belongs to, and its place there. The results of loops, and of ops that TensorFlow does not have, are one list.
 pub(super) fn output_name(node: &Node, index: u32) -> (String, u32) {
-    // Loops and conditionals become ops whose results are one list.
-    let Some(def) = op_defs::find(node.op.name()).filter(|_| node.op.name() != "Loop") else {
-        let outputs = &node.op.signature().outputs;
-        return match outputs.iter().any(|arg| arg.arity != Arity::One) || outputs.is_empty() {
-            true => ("output".to_owned(), index),
-            false => (outputs[(index as usize).min(outputs.len() - 1)].name.to_owned(), 0),
-        };
+    let Some(def) = op_defs::find(node.op.name()).filter(|_| !node.op.is::<Loop>()) else {
+        return ("output".to_owned(), index);
     };
     let mut first = 0;
     for (arg, count) in def.output_arg.iter().zip(spread(&def.output_arg, node.outputs.len())) {
