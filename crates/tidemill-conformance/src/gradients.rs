@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tidemill_core::{DType, Error, Gradient, Gradients, Result, Tensor, Value};
 use tidemill_session::{FeedDict, Session};
+use tidemill_tensor::Complex;
 
 /// Half the distance between the two points of a difference; the second one taken is half as wide.
 const STEP: f64 = 1e-3;
@@ -22,7 +23,8 @@ const ABSOLUTE: f64 = 1e-8;
 /// and so on. The nodes this needs are added to the session's graph, under the name scope `check_gradients`.
 ///
 /// Anything that can be fed can be an `x`: a placeholder (which `feeds` then holds), a variable's value, a constant, a tensor in
-/// the middle. Everything on the way must be `f64`, or differences would drown in rounding. Results must be the same from
+/// the middle. Everything on the way must be `f64` or `c128`, or differences would drown in rounding; complex numbers
+/// are moved in both of their parts. Results must be the same from
 /// run to run: fix what is random by feeding it.
 ///
 /// ```
@@ -38,8 +40,8 @@ const ABSOLUTE: f64 = 1e-8;
 /// ```
 ///
 /// # Errors
-/// `Internal` when a gradient is wrong, naming the `x`, the direction and both numbers; `InvalidArgument` when a `y` or `x` is not
-/// `f64`; and whatever building the gradients or running them gives, such as `Unimplemented` from an op without a gradient.
+/// `Internal` when a gradient is wrong, naming the `x`, the direction and both numbers; `InvalidArgument` when a `y` or `x` is neither
+/// `f64` nor `c128`; and whatever building the gradients or running them gives, such as `Unimplemented` from an op without a gradient.
 pub fn check_gradients(
     sess: &Session,
     ys: &[Tensor],
@@ -47,7 +49,7 @@ pub fn check_gradients(
     feeds: impl Into<FeedDict>,
     order: usize,
 ) -> Result<()> {
-    if let Some(t) = ys.iter().chain(xs).find(|t| t.dtype() != DType::F64) {
+    if let Some(t) = ys.iter().chain(xs).find(|t| t.dtype().real() != DType::F64) {
         return Err(Error::invalid(format!("gradients are checked in f64, but {t:?} is {}", t.dtype()))
             .with_help("build the model in f64 to check it"));
     }
@@ -59,7 +61,7 @@ pub fn check_gradients(
         let values = sess.run(&ys, &feeds)?;
         let weights: Vec<Value> = values.iter().map(|y| check.draw(y)).collect::<Result<_>>()?;
         let (seeds, gradients) = graph.name_scope("check_gradients").enter(|| -> Result<_> {
-            let seeds: Vec<Tensor> = ys.iter().map(|y| graph.placeholder(DType::F64, y.shape())).collect();
+            let seeds: Vec<Tensor> = ys.iter().map(|y| graph.placeholder(y.dtype(), y.shape())).collect();
             let gradients =
                 Gradients::of(&ys).grad_ys(seeds.iter().copied().map(Some)).with_respect_to(&xs)?;
             Ok((seeds, gradients.into_iter().map(|g| g.map(Gradient::to_tensor)).collect::<Vec<_>>()))
@@ -107,7 +109,7 @@ impl Check<'_> {
     fn draw(&self, like: &Value) -> Result<Value> {
         let mut rng = self.rng.borrow_mut();
         let mut one = || rng.random_range(0.25..1.0) * if rng.random() { 1.0 } else { -1.0 };
-        Ok(Value::from_vec(like.shape(), (0..like.num_elements()).map(|_| one()).collect())?)
+        from_parts(like, parts(like).map(|_| one()).collect())
     }
 
     fn one(
@@ -132,8 +134,8 @@ impl Check<'_> {
         };
         let feeds = feeds.clone().without(x);
         let moved = |t: f64| -> Result<f64, Wrong> {
-            let along = at.iter_f64().zip(direction.iter_f64()).map(|(x, u)| x + t * u);
-            let point = Value::from_vec(at.shape(), along.collect::<Vec<f64>>())?;
+            let along = parts(&at).zip(parts(&direction)).map(|(x, u)| x + t * u);
+            let point = from_parts(&at, along.collect())?;
             let ys = self.sess.run(ys, feeds.clone().with(x, point))?;
             Ok(ys.iter().zip(weights).map(|(y, w)| dot(y, w)).sum())
         };
@@ -153,5 +155,25 @@ impl Check<'_> {
 }
 
 fn dot(a: &Value, b: &Value) -> f64 {
-    a.iter_f64().zip(b.iter_f64()).map(|(a, b)| a * b).sum()
+    parts(a).zip(parts(b)).map(|(a, b)| a * b).sum()
+}
+
+/// The elements of an `f64`; of a `c128` real and imaginary parts in turn.
+fn parts(value: &Value) -> impl Iterator<Item = f64> {
+    let all: Vec<f64> = match value.as_slice::<Complex<f64>>() {
+        Ok(all) => all.iter().flat_map(|z| [z.re, z.im]).collect(),
+        Err(_) => value.iter_f64().collect(),
+    };
+    all.into_iter()
+}
+
+/// The value of the dtype and shape of `like` with these [`parts`].
+fn from_parts(like: &Value, parts: Vec<f64>) -> Result<Value> {
+    Ok(match like.dtype() {
+        DType::C128 => {
+            let all = parts.chunks_exact(2).map(|z| Complex::new(z[0], z[1]));
+            Value::from_vec(like.shape(), all.collect())?
+        }
+        _ => Value::from_vec(like.shape(), parts)?,
+    })
 }

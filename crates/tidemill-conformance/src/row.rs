@@ -93,6 +93,8 @@ pub struct Row {
     pub(crate) order: usize,
     pub(crate) needs_statics: bool,
     pub(crate) smooth: bool,
+    /// Whether the gradient of complex operands is that of a function of both of their parts.
+    pub(crate) holomorphic: bool,
     pub(crate) cut: Vec<usize>,
     pub(crate) of: Option<Vec<usize>>,
     pub(crate) fixed_dtypes: bool,
@@ -158,6 +160,7 @@ impl Row {
             order: 2,
             needs_statics: false,
             smooth: true,
+            holomorphic: true,
             cut: vec![],
             of: None,
             fixed_dtypes: false,
@@ -235,7 +238,13 @@ impl Row {
         self
     }
 
-    /// The gradient may be `Unimplemented` where values of integer operands, or ranks, are not known before the run.
+    /// Of complex operands, TensorFlow's gradient is not what differences give; it is checked of real ones only.
+    pub fn real_gradient(mut self) -> Row {
+        self.holomorphic = false;
+        self
+    }
+
+    /// The gradient may be `Unimplemented` where values of integer operands, ranks or sizes are not known before the run.
     pub fn static_gradient(mut self) -> Row {
         self.needs_statics = true;
         self

@@ -70,7 +70,7 @@ impl Setup {
         let mut wiring = Wiring {
             graph: &graph,
             mode,
-            has_floats: values.iter().any(|v| v.dtype().is_float()),
+            has_floats: values.iter().any(|v| v.dtype().is_inexact()),
             feeds: FeedDict::new(),
             before: vec![],
             variables: vec![],
@@ -182,7 +182,7 @@ impl Wiring<'_> {
     }
 
     fn value(&mut self, at: usize, value: &Value) -> Result<Tensor> {
-        let argument = self.has_floats && !value.dtype().is_float();
+        let argument = self.has_floats && !value.dtype().is_inexact();
         match self.mode {
             Mode::Constant => self.constant(value),
             Mode::Literal | Mode::Open if argument => self.constant(value),

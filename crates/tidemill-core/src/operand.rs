@@ -80,7 +80,7 @@ macro_rules! scalar_operand {
                 let value = Value::scalar(self);
                 let cast = value.cast(like);
                 let fits = value.dtype() == like
-                    || like.is_float()
+                    || like.is_inexact()
                     || (like.is_integer() && cast.get_f64(0) == value.get_f64(0));
                 if fits {
                     Ok(Resolved::Value(cast))

@@ -9,7 +9,9 @@
 //! | `xs: N*T` | any number of tensors of one dtype |
 //! | `xs: *` | any number of tensors of any dtypes |
 //! | `ref: &T` | a variable's reference |
-//! | `where T: Float, I: i32\|i64` | what a type variable may be: classes (`All`, `Any Num Float Int Signed` for elements that are bytes) and dtypes |
+//! | `where T: Float, I: i32\|i64` | what a type variable may be: classes (`All`, `Any Num Float Int Signed Complex` for elements that are bytes) and dtypes, with `\|` between |
+//!
+//! `Num` are the real numbers; an op of complex ones too says `Num\|Complex`.
 
 use smallvec::SmallVec;
 use tidemill_tensor::DType;
@@ -270,6 +272,7 @@ fn dtype_class(class: &str) -> Result<Vec<DType>, String> {
         "Float" => keep(|d| d.is_float()),
         "Int" => keep(|d| d.is_integer()),
         "Signed" => keep(|d| d.is_signed()),
+        "Complex" => keep(|d| d.is_complex()),
         one => match one.parse() {
             Ok(dtype) => Ok(vec![dtype]),
             Err(_) => Err(format!("unknown class or dtype `{one}`")),

@@ -7,7 +7,7 @@ use crate::proto::DataType;
 /// References are numbered so much higher than values.
 const REFERENCE: i32 = 100;
 
-const TABLE: [(DataType, DType); 15] = [
+const TABLE: [(DataType, DType); 17] = [
     (DataType::DtFloat, DType::F32),
     (DataType::DtDouble, DType::F64),
     (DataType::DtInt32, DType::I32),
@@ -21,6 +21,8 @@ const TABLE: [(DataType, DType); 15] = [
     (DataType::DtHalf, DType::F16),
     (DataType::DtUint32, DType::U32),
     (DataType::DtUint64, DType::U64),
+    (DataType::DtComplex64, DType::C64),
+    (DataType::DtComplex128, DType::C128),
     (DataType::DtVariant, DType::Variant),
     (DataType::DtResource, DType::Resource),
 ];

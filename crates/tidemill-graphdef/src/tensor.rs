@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use tidemill_core::{DType, Error, ErrorKind, PartialShape, Result, Shape, Value};
-use tidemill_tensor::Element;
+use tidemill_tensor::{Complex, Element};
 
 use crate::dtype;
 use crate::proto::{TensorProto, TensorShapeProto, tensor_shape_proto};
@@ -106,6 +106,8 @@ pub(crate) fn value_from_proto(proto: &TensorProto) -> Result<Value> {
         DType::U16 => expand(&p.int_val, shape, |v| *v as u16),
         DType::U32 => expand(&p.uint32_val, shape, |v| *v),
         DType::U64 => expand(&p.uint64_val, shape, |v| *v),
+        DType::C64 => expand(&pairs(&p.scomplex_val)?, shape, |[re, im]| Complex::new(*re, *im)),
+        DType::C128 => expand(&pairs(&p.dcomplex_val)?, shape, |[re, im]| Complex::new(*re, *im)),
         DType::Bool => expand(&p.bool_val, shape, |v| *v),
         _ => Err(Error::unimplemented(format!("constants of dtype {dtype}"))),
     }
@@ -123,10 +125,21 @@ impl TensorProto {
             self.bool_val.len(),
             self.uint32_val.len(),
             self.uint64_val.len(),
+            self.scomplex_val.len() / 2,
+            self.dcomplex_val.len() / 2,
         ]
         .into_iter()
         .max()
         .unwrap_or(0)
+    }
+}
+
+/// Real and imaginary parts, which take turns.
+fn pairs<R: Copy>(parts: &[R]) -> Result<Vec<[R; 2]>> {
+    let (pairs, rest) = parts.as_chunks();
+    match rest {
+        [] => Ok(pairs.to_vec()),
+        _ => Err(Error::invalid(format!("{} parts do not make complex numbers", parts.len()))),
     }
 }
 
@@ -190,6 +203,17 @@ mod tests {
         }
         let big = TensorProto { uint64_val: vec![u64::MAX], ..proto(DataType::DtUint64, &[]) };
         assert_eq!(value_from_proto(&big).unwrap().to_scalar::<u64>().unwrap(), u64::MAX);
+    }
+
+    #[test]
+    fn complex_numbers_are_read_in_parts() {
+        let p = TensorProto { scomplex_val: vec![1.0, 2.0], ..proto(DataType::DtComplex64, &[2]) };
+        assert_eq!(
+            value_from_proto(&p).unwrap().to_vec::<Complex<f32>>().unwrap(),
+            [Complex::new(1.0, 2.0); 2]
+        );
+        let odd = TensorProto { dcomplex_val: vec![1.0], ..proto(DataType::DtComplex128, &[1]) };
+        refused(&odd, "1 parts");
     }
 
     #[track_caller]

@@ -41,6 +41,9 @@ fn append<S: Copy, D: Element>(out: &mut storage::AlignedBytes, elements: &[S], 
 /// One element converted, as [`Value::cast`] says.
 #[inline]
 pub(crate) fn convert<S: Element, D: Element>(value: S) -> D {
+    if S::DTYPE.is_complex() {
+        return D::from_c128(value.to_c128());
+    }
     if S::DTYPE == DType::F32 {
         return D::from_f32(value.to_f64() as f32);
     }
@@ -59,6 +62,7 @@ pub(crate) fn convert<S: Element, D: Element>(value: S) -> D {
 mod tests {
     use super::*;
     use half::{bf16, f16};
+    use num_complex::Complex;
 
     #[track_caller]
     fn check(from: impl Into<Value>, to: impl Into<Value>) {
@@ -114,6 +118,16 @@ mod tests {
                 assert!(value.iter_f64().eq([1.0; 600]), "{from} to {to}");
             }
         }
+    }
+
+    #[test]
+    fn complex_numbers_keep_their_real_part() {
+        let z = Complex::new(1.5_f32, -2.0);
+        check([z], [Complex::new(1.5_f64, -2.0)]);
+        check([z], [1.5_f64]);
+        check([z], [1_u8]);
+        check([-3_i8], [Complex::new(-3.0_f32, 0.0)]);
+        check([Complex::new(0.0_f64, 1.0)], [false]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`From`] is for what cannot fail; [`IntoValue`] is for that and for nested vectors, which may be ragged.
 
 use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewMut, CowArray, Dimension};
+use num_complex::Complex;
 
 use crate::{Element, Result, Shape, TensorError, Value};
 
@@ -209,7 +210,23 @@ macro_rules! scalar_from_value {
         }
     )*};
 }
-scalar_from_value!(half::f16, half::bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, bool);
+scalar_from_value!(
+    half::f16,
+    half::bf16,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    u8,
+    u16,
+    u32,
+    u64,
+    bool,
+    Complex<f32>,
+    Complex<f64>
+);
 
 /// [`Value::into_vec`]: the elements in row-major order, whatever the rank.
 impl<T: Element> TryFrom<Value> for Vec<T> {

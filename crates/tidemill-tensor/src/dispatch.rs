@@ -28,7 +28,8 @@ macro_rules! dispatch {
             [I32 => ::core::primitive::i32] [I64 => ::core::primitive::i64]
             [U8 => ::core::primitive::u8] [U16 => ::core::primitive::u16]
             [U32 => ::core::primitive::u32] [U64 => ::core::primitive::u64]
-            [Bool => ::core::primitive::bool])
+            [Bool => ::core::primitive::bool]
+            [C64 => $crate::Complex<::core::primitive::f32>] [C128 => $crate::Complex<::core::primitive::f64>])
     };
 }
 
@@ -78,7 +79,42 @@ macro_rules! dispatch_int {
     };
 }
 
-/// [`dispatch!`](crate::dispatch) over floats and integers, that is, all but `bool`.
+/// [`dispatch!`](crate::dispatch) over `C64` and `C128`, with the type of their parts; anything else takes the fallback.
+///
+/// ```
+/// use tidemill_tensor::{Complex, DType, dispatch_complex};
+/// assert_eq!(dispatch_complex!(DType::C64, R => size_of::<Complex<R>>(), else => 0), 8);
+/// ```
+#[macro_export]
+macro_rules! dispatch_complex {
+    ($dtype:expr, $r:ident => $body:expr, else => $fallback:expr $(,)?) => {
+        $crate::__dispatch_arms!($dtype, $r, $body, $fallback,
+            [C64 => ::core::primitive::f32] [C128 => ::core::primitive::f64])
+    };
+}
+
+/// [`dispatch!`](crate::dispatch) over all that is added and multiplied: floats, integers and complex numbers.
+///
+/// ```
+/// use tidemill_tensor::{DType, dispatch_arith};
+/// assert!(dispatch_arith!(DType::C64, T => size_of::<T>() == 8, else => false));
+/// assert!(dispatch_arith!(DType::Bool, T => size_of::<T>() == 9, else => true));
+/// ```
+#[macro_export]
+macro_rules! dispatch_arith {
+    ($dtype:expr, $t:ident => $body:expr, else => $fallback:expr $(,)?) => {
+        $crate::__dispatch_arms!($dtype, $t, $body, $fallback,
+            [F16 => $crate::half::f16] [BF16 => $crate::half::bf16]
+            [F32 => ::core::primitive::f32] [F64 => ::core::primitive::f64]
+            [I8 => ::core::primitive::i8] [I16 => ::core::primitive::i16]
+            [I32 => ::core::primitive::i32] [I64 => ::core::primitive::i64]
+            [U8 => ::core::primitive::u8] [U16 => ::core::primitive::u16]
+            [U32 => ::core::primitive::u32] [U64 => ::core::primitive::u64]
+            [C64 => $crate::Complex<::core::primitive::f32>] [C128 => $crate::Complex<::core::primitive::f64>])
+    };
+}
+
+/// [`dispatch!`](crate::dispatch) over real numbers: floats and integers.
 ///
 /// ```
 /// use tidemill_tensor::{DType, dispatch_numeric};

@@ -7,7 +7,7 @@ use crate::TensorError;
 
 /// The type of a tensor's elements.
 ///
-/// The enum is `#[non_exhaustive]`: complex numbers and strings may join it, so a `match` outside this
+/// The enum is `#[non_exhaustive]`: other types may join it, so a `match` outside this
 /// crate needs a wildcard arm, and so do the [`dispatch!`](crate::dispatch) macros.
 ///
 /// Users usually write the lower-case constants of [`dtypes`], as in `tf::f32`.
@@ -48,6 +48,10 @@ pub enum DType {
     U64,
     /// Truth value in one byte, which is 0 or 1.
     Bool,
+    /// A complex number of two binary32, the real part first.
+    C64,
+    /// A complex number of two binary64, the real part first.
+    C128,
     /// An [`Object`](crate::Object) that is a value: a list of tensors, say.
     Variant,
     /// A handle of an [`Object`](crate::Object) that changes.
@@ -68,6 +72,7 @@ enum Kind {
     Signed,
     Unsigned,
     Bool,
+    Complex,
     Object,
 }
 
@@ -76,7 +81,7 @@ impl DType {
     ///
     /// ```
     /// use tidemill_tensor::DType;
-    /// assert!(DType::ALL.iter().all(|dtype| dtype.size() <= 8));
+    /// assert!(DType::ALL.iter().all(|dtype| dtype.size() <= 16));
     /// ```
     pub const ALL: &'static [DType] = &[
         DType::F16,
@@ -92,6 +97,8 @@ impl DType {
         DType::U32,
         DType::U64,
         DType::Bool,
+        DType::C64,
+        DType::C128,
     ];
 
     const fn facts(self) -> Facts {
@@ -112,6 +119,8 @@ impl DType {
             DType::U32 => row(4, "u32", "uint32", Kind::Unsigned),
             DType::U64 => row(8, "u64", "uint64", Kind::Unsigned),
             DType::Bool => row(1, "bool", "bool", Kind::Bool),
+            DType::C64 => row(8, "c64", "complex64", Kind::Complex),
+            DType::C128 => row(16, "c128", "complex128", Kind::Complex),
             DType::Variant => row(0, "variant", "variant", Kind::Object),
             DType::Resource => row(0, "resource", "resource", Kind::Object),
         }
@@ -173,10 +182,11 @@ impl DType {
         matches!(self.facts().kind, Kind::Float | Kind::Signed)
     }
 
-    /// Whether arithmetic is defined: every dtype but `Bool`.
+    /// Whether elements are real numbers: floats and integers.
     ///
     /// ```
-    /// assert!(!tidemill_tensor::DType::Bool.is_numeric());
+    /// use tidemill_tensor::DType;
+    /// assert!(DType::F16.is_numeric() && !DType::Bool.is_numeric() && !DType::C64.is_numeric());
     /// ```
     pub const fn is_numeric(self) -> bool {
         matches!(self.facts().kind, Kind::Float | Kind::Signed | Kind::Unsigned)
@@ -190,6 +200,53 @@ impl DType {
     /// ```
     pub const fn is_object(self) -> bool {
         matches!(self.facts().kind, Kind::Object)
+    }
+
+    /// Whether elements are complex numbers.
+    ///
+    /// ```
+    /// assert!(tidemill_tensor::DType::C128.is_complex());
+    /// ```
+    pub const fn is_complex(self) -> bool {
+        matches!(self.facts().kind, Kind::Complex)
+    }
+
+    /// Whether gradients flow through it: floats and complex numbers.
+    ///
+    /// ```
+    /// use tidemill_tensor::DType;
+    /// assert!(DType::F16.is_inexact() && DType::C64.is_inexact() && !DType::I64.is_inexact());
+    /// ```
+    pub const fn is_inexact(self) -> bool {
+        matches!(self.facts().kind, Kind::Float | Kind::Complex)
+    }
+
+    /// The dtype of real and imaginary parts, for a complex dtype; for any other, itself.
+    ///
+    /// ```
+    /// use tidemill_tensor::DType;
+    /// assert_eq!((DType::C64.real(), DType::I8.real()), (DType::F32, DType::I8));
+    /// ```
+    pub const fn real(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            other => other,
+        }
+    }
+
+    /// The complex dtype whose parts are of this one: of `F32` and `F64` only.
+    ///
+    /// ```
+    /// use tidemill_tensor::DType;
+    /// assert_eq!((DType::F64.complex(), DType::I8.complex()), (Some(DType::C128), None));
+    /// ```
+    pub const fn complex(self) -> Option<DType> {
+        match self {
+            DType::F32 => Some(DType::C64),
+            DType::F64 => Some(DType::C128),
+            _ => None,
+        }
     }
 }
 
@@ -252,6 +309,10 @@ pub mod dtypes {
     pub const u64: DType = DType::U64;
     /// [`DType::Bool`].
     pub const bool: DType = DType::Bool;
+    /// [`DType::C64`].
+    pub const c64: DType = DType::C64;
+    /// [`DType::C128`].
+    pub const c128: DType = DType::C128;
 }
 
 #[cfg(test)]
@@ -275,7 +336,8 @@ mod tests {
     fn kinds_partition_the_dtypes() {
         for &dtype in DType::ALL {
             assert_eq!(dtype.is_numeric(), dtype.is_float() || dtype.is_integer(), "{dtype}");
-            assert_eq!(dtype.is_numeric(), dtype != DType::Bool, "{dtype}");
+            assert_eq!(dtype.is_numeric(), dtype != DType::Bool && !dtype.is_complex(), "{dtype}");
+            assert_eq!(dtype.is_complex(), dtype.real() != dtype, "{dtype}");
             assert!(!(dtype.is_float() && dtype.is_integer()), "{dtype}");
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use half::{bf16, f16};
+use num_complex::Complex;
 
 use crate::DType;
 
@@ -19,7 +20,8 @@ pub(crate) use sealed::Sealed;
 
 /// A Rust type that is the element type of some [`DType`].
 ///
-/// Sealed: the implementors are `f16`, `bf16`, `f32`, `f64`, the integers of 8 to 64 bits, and `bool`.
+/// Sealed: the implementors are `f16`, `bf16`, `f32`, `f64`, the integers of 8 to 64 bits, `bool`, and complex numbers of
+/// `f32` and `f64`. All but the last are `PartialOrd`.
 ///
 /// ```
 /// use tidemill_tensor::{DType, Element};
@@ -34,7 +36,6 @@ pub trait Element:
     Sealed
     + Copy
     + PartialEq
-    + PartialOrd
     + Default
     + fmt::Debug
     + fmt::Display
@@ -49,7 +50,7 @@ pub trait Element:
     const DTYPE: DType;
 
     /// The element as an `f64`: exact but for integers of 64 bits beyond 2⁵³, which round to nearest.
-    /// `true` is 1.
+    /// `true` is 1, and of a complex number it is the real part.
     fn to_f64(self) -> f64;
 
     /// The nearest element: floats round to nearest even, integers truncate toward zero, saturate at their
@@ -62,6 +63,18 @@ pub trait Element:
     /// The element for an integer: floats round to nearest even, integers wrap as `as` does, and `bool` is
     /// `value != 0`.
     fn from_i64(value: i64) -> Self;
+
+    /// The element as a complex number.
+    #[inline]
+    fn to_c128(self) -> Complex<f64> {
+        Complex::new(self.to_f64(), 0.0)
+    }
+
+    /// The nearest element, as in [`from_f64`](Self::from_f64); all but complex dtypes drop the imaginary part.
+    #[inline]
+    fn from_c128(value: Complex<f64>) -> Self {
+        Self::from_f64(value.re)
+    }
 }
 
 macro_rules! primitive {
@@ -158,6 +171,51 @@ fn to_f32_round_to_odd(value: f64) -> f32 {
     // `value` may have rounded to a zero of its own sign, so the sign bit is right already.
     f32::from_bits(bits)
 }
+
+macro_rules! complex {
+    ($($part:ident $dtype:ident),*) => {$(
+        impl Sealed for Complex<$part> {
+            fn bytes_mut_of(elements: &mut [Self]) -> Option<&mut [u8]> {
+                Some(bytemuck::cast_slice_mut(elements))
+            }
+
+            #[inline]
+            fn from_f32(value: f32) -> Self {
+                Complex::new(value as $part, 0.0)
+            }
+        }
+
+        impl Element for Complex<$part> {
+            const DTYPE: DType = DType::$dtype;
+
+            #[inline]
+            fn to_f64(self) -> f64 {
+                self.re as f64
+            }
+            #[inline]
+            fn from_f64(value: f64) -> Self {
+                Complex::new(value as $part, 0.0)
+            }
+            #[inline]
+            fn to_i64(self) -> i64 {
+                self.re as i64
+            }
+            #[inline]
+            fn from_i64(value: i64) -> Self {
+                Complex::new(value as $part, 0.0)
+            }
+            #[inline]
+            fn to_c128(self) -> Complex<f64> {
+                Complex::new(self.re as f64, self.im as f64)
+            }
+            #[inline]
+            fn from_c128(value: Complex<f64>) -> Self {
+                Complex::new(value.re as $part, value.im as $part)
+            }
+        }
+    )*};
+}
+complex!(f32 C64, f64 C128);
 
 impl Sealed for bool {
     fn bytes_mut_of(_elements: &mut [Self]) -> Option<&mut [u8]> {

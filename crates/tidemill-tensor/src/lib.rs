@@ -48,6 +48,7 @@ pub use element::Element;
 pub use error::{Result, TensorError};
 pub use half;
 pub use ndarray;
+pub use num_complex::Complex;
 pub use partial_shape::{Dim, PartialShape};
 pub use shape::Shape;
 pub use value::Value;

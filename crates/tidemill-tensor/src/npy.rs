@@ -125,6 +125,7 @@ fn descr(dtype: DType) -> String {
     let kind = match dtype {
         DType::Bool => 'b',
         DType::BF16 => 'V',
+        dtype if dtype.is_complex() => 'c',
         dtype if dtype.is_float() => 'f',
         dtype if dtype.is_signed() => 'i',
         _ => 'u',
@@ -137,7 +138,7 @@ fn parse_descr(descr: &str) -> Result<(DType, bool)> {
     let unknown = || {
         npy(format!(
             "dtype '{descr}' is not supported; want a float of 2, 4 or 8 bytes, an integer of 1 to 8 bytes, \
-             bool, or V2 for bfloat16"
+             a complex number of 8 or 16, bool, or V2 for bfloat16"
         ))
     };
     let (order, name) = match descr.chars().next() {
@@ -197,7 +198,7 @@ fn read(reader: &mut impl Read, present: Option<u64>) -> Result<Value> {
     };
     read_elements(reader, &mut bytes, size)?;
     if swapped {
-        bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        bytes.chunks_exact_mut(dtype.real().size()).for_each(<[u8]>::reverse);
     }
     if dtype == DType::Bool && bytes.iter().any(|&byte| byte > 1) {
         return Err(storage::invalid_bool(&bytes));

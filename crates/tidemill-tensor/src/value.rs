@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use num_complex::Complex;
 
 use crate::cast::convert;
 use crate::storage::{self, AlignedBytes, Storage};
@@ -607,7 +608,8 @@ impl Value {
     /// - float to float and integer to float round to nearest, ties to even;
     /// - float to integer truncates toward zero, saturates at the bounds, and takes NaN as 0;
     /// - integer to integer keeps the low bits, as `as` does;
-    /// - to `bool` is `element != 0`, so NaN is `true`; from `bool` is 0 or 1.
+    /// - to `bool` is `element != 0`, so NaN is `true`; from `bool` is 0 or 1;
+    /// - from a complex number to any other is its real part converted.
     ///
     /// ```
     /// use tidemill_tensor::{DType, Value};
@@ -640,7 +642,7 @@ impl Value {
     /// `b` is of `other`.
     ///
     /// NaN is close to NaN only, an infinity to itself only, and a `bool` to itself only. Differences are taken
-    /// in `f64`.
+    /// in `f64`; of complex numbers, `|.|` is the modulus.
     ///
     /// ```
     /// use tidemill_tensor::Value;
@@ -655,15 +657,17 @@ impl Value {
         if self.dtype == DType::Bool {
             return self.iter_f64().eq(other.iter_f64());
         }
-        let close = |a: f64, b: f64, least: f64| {
-            let difference = (a - b).abs();
-            difference.is_finite() && difference.max(least) <= atol + rtol * b.abs()
+        let close = |a: Complex<f64>, b: Complex<f64>, least: f64| {
+            // Where nothing is imaginary this is exact.
+            let modulus = |z: Complex<f64>| if z.im == 0.0 { z.re.abs() } else { z.norm() };
+            let difference = modulus(a - b);
+            difference.is_finite() && difference.max(least) <= atol + rtol * modulus(b)
         };
         dispatch!(self.dtype, T => match (self.as_slice::<T>(), other.as_slice::<T>()) {
             (Ok(a), Ok(b)) => a.iter().zip(b).all(|(a, b)| {
                 // Integers that differ do so by 1 or more, even where their f64s are equal.
                 let least = if T::DTYPE.is_integer() { 1.0 } else { 0.0 };
-                a == b || both_nan(*a, *b) || close(a.to_f64(), b.to_f64(), least)
+                a == b || both_nan(*a, *b) || close(a.to_c128(), b.to_c128(), least)
             }),
             _ => false,
         }, else => false)

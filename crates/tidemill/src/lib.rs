@@ -27,22 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub use tidemill_core::ops::{
-    self, TensorArray, abs, acos, acosh, add, add_n, argmax, argmax_with, argmin, argmin_with, asin, asinh,
-    assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast, ceil,
-    check_numerics, concat, cond, cos, cosh, diag_part, div, ensure_shape, equal, exp, expand_dims, expm1,
-    floor, floordiv, floormod, foldl, foldr, gather, gather_axis, gather_batch, gather_nd, greater,
-    greater_equal, group, identity, index, invert_permutation, is_finite, is_inf, is_nan,
-    is_variable_initialized, less, less_equal, log, log1p, logical_and, logical_not, logical_or, logical_xor,
-    map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum, mirror_pad, mul, multiply, neg,
-    not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr, random_shuffle, rank,
-    reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_euclidean_norm,
-    reduce_euclidean_norm_with, reduce_max, reduce_max_with, reduce_mean, reduce_mean_with, reduce_min,
-    reduce_min_with, reduce_prod, reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse,
-    reverse_sequence, rint, round, rsqrt, scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select,
-    shape, shape_typed, sigmoid, sign, sin, sinh, size, slice, split, split_sizes, sqrt, square,
-    squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice, strided_slice_with, sub,
-    subtract, tan, tanh, tile, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique,
-    unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
+    self, Norm, TensorArray, abs, acos, acosh, add, add_n, angle, argmax, argmax_with, argmin, argmin_with, asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast, ceil, check_numerics, complex, complex_abs, concat, cond, conj, cos, cosh, diag_part, div, einsum, ensure_shape, equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather, gather_axis, gather_batch, gather_nd, greater, greater_equal, group, identity, imag, index, invert_permutation, is_finite, is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p, logical_and, logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum, mirror_pad, mul, multiply, neg, norm, not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr, random_shuffle, rank, real, reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_euclidean_norm, reduce_euclidean_norm_with, reduce_max, reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod, reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, round, rsqrt, scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign, sin, sinh, size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice, strided_slice_with, sub, subtract, tan, tanh, tensordot, tile, trace, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
 };
 #[doc(no_inline)]
 pub use tidemill_core::{
@@ -61,7 +46,26 @@ pub use tidemill_session::{
     SessionBuilder, Trace, feed,
 };
 pub use tidemill_session::{kernels, passes, plan, program};
-pub use tidemill_tensor::{self as tensor, dtypes::*, npz};
+pub use tidemill_tensor::{self as tensor, Complex, dtypes::*, npz};
+
+/// Linear algebra: TensorFlow's `tf.linalg`.
+pub mod linalg {
+    pub use tidemill_core::ops::{Norm, einsum, matmul, matrix_transpose, norm, tensordot, trace};
+    #[doc(inline)]
+    pub use tidemill_core::ops::{
+        cholesky, cross, diag, diag_part, eig, logm, lu, matrix_band_part, matrix_determinant, matrix_diag,
+        matrix_diag_part, matrix_inverse, matrix_set_diag, matrix_solve, matrix_triangular_solve, qr,
+        self_adjoint_eig, slogdet, sqrtm, svd,
+    };
+}
+
+/// Fourier transforms: of TensorFlow's `tf.signal`.
+pub mod signal {
+    #[doc(inline)]
+    pub use tidemill_core::ops::{
+        fft, fft2d, fft3d, ifft, ifft2d, ifft3d, irfft, irfft2d, irfft3d, rfft, rfft2d, rfft3d,
+    };
+}
 
 /// Special functions, and products and quotients in which zeros win: TensorFlow's `tf.math`, `tf.math.special` and `tf.bitwise`.
 pub mod math {

@@ -1,6 +1,7 @@
-//! Every dtype that the signature allows: floats against `f64`, the others that they run.
+//! Every dtype that the signature allows: floats against `f64`, complex numbers by their gradients, the others that they run.
 
 use tidemill_core::{DType, ErrorKind, Gradient, Gradients, Result, Value};
+use tidemill_tensor::Complex;
 
 use super::{Bench, gradient};
 use crate::setup::{Mode, Setup};
@@ -8,9 +9,10 @@ use crate::setup::{Mode, Setup};
 pub(super) fn check(bench: &Bench) -> Result<(), String> {
     for &dtype in DType::ALL {
         let Some(values) = bench.as_floats(dtype) else { continue };
-        let outcome = match dtype.is_float() {
-            true => floats(bench, dtype, &values),
-            false => others(bench, &values),
+        let outcome = match dtype {
+            dtype if dtype.is_float() => floats(bench, dtype, &values),
+            DType::C128 => complex(bench, values),
+            _ => others(bench, &values),
         };
         outcome.map_err(|e| format!("{dtype}: {e}"))?;
     }
@@ -20,7 +22,7 @@ pub(super) fn check(bench: &Bench) -> Result<(), String> {
 /// Values and gradients in `dtype` are those in `f64` on the same (rounded) operands.
 fn floats(bench: &Bench, dtype: DType, values: &[Value]) -> Result<(), String> {
     let widened: Vec<Value> =
-        values.iter().map(|v| if v.dtype() == dtype { v.cast(DType::F64) } else { v.clone() }).collect();
+        values.iter().map(|v| if v.dtype().real() == dtype { widen(v) } else { v.clone() }).collect();
     if bench.as_floats(DType::F64).is_none() {
         return Ok(());
     }
@@ -28,7 +30,7 @@ fn floats(bench: &Bench, dtype: DType, values: &[Value]) -> Result<(), String> {
     let (narrow, narrow_gradients) = run(values).map_err(|e: tidemill_core::Error| e.to_string())?;
     let (wide, wide_gradients) = run(&widened).map_err(|e: tidemill_core::Error| format!("widened: {e}"))?;
     let close = |got: &Value, want: &Value, roundings| {
-        let got = if got.dtype() == dtype { got.cast(want.dtype()) } else { got.clone() };
+        let got = if got.dtype().real() == dtype { got.cast(want.dtype()) } else { got.clone() };
         bench.close(&got, want, dtype, roundings)
     };
     for (i, (got, want)) in narrow.outputs.iter().zip(&wide.outputs).enumerate() {
@@ -48,6 +50,26 @@ fn floats(bench: &Bench, dtype: DType, values: &[Value]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn widen(value: &Value) -> Value {
+    value.cast(if value.dtype().is_complex() { DType::C128 } else { DType::F64 })
+}
+
+/// Off the real axis, gradients agree with differences, too.
+fn complex(bench: &Bench, mut values: Vec<Value>) -> Result<(), String> {
+    for value in values.iter_mut().filter(|v| v.dtype() == DType::C128) {
+        let elements = value.as_mut_slice::<Complex<f64>>().map_err(|e| e.to_string())?;
+        elements.iter_mut().enumerate().for_each(|(i, z)| z.im = 0.25 - (i * 7 % 5) as f64 / 8.0);
+    }
+    others(bench, &values)?;
+    if !bench.row.smooth || !bench.row.holomorphic {
+        return Ok(());
+    }
+    match gradient::numeric(bench, &values, Mode::Literal, true, bench.row.order) {
+        Err(e) if bench.row.needs_statics && e.kind() == ErrorKind::Unimplemented => Ok(()),
+        outcome => outcome.map_err(|e| e.to_string()),
+    }
 }
 
 /// The gradients that there are.

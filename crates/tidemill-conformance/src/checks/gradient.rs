@@ -1,6 +1,6 @@
 //! Gradients: right, or cleanly absent.
 
-use tidemill_core::{DType, ErrorKind, Gradients, Result, Tensor, Value};
+use tidemill_core::{DType, ErrorKind, Gradients, Result, Tensor, Value, ops};
 
 use super::Bench;
 use crate::gradients::check_gradients;
@@ -11,7 +11,8 @@ pub(super) fn check(bench: &Bench) -> Result<(), String> {
     let Some(values) = bench.as_floats(DType::F64).filter(|_| row.smooth) else { return Ok(()) };
     for mode in Mode::ALL {
         for optimise in [false, true] {
-            let excused = row.needs_statics && matches!(mode, Mode::Fed | Mode::Computed(_) | Mode::Unknown);
+            let excused = row.needs_statics
+                && matches!(mode, Mode::Fed | Mode::Computed(_) | Mode::Open | Mode::Unknown);
             match numeric(bench, &values, mode, optimise, row.order) {
                 Err(e) if excused && e.kind() == ErrorKind::Unimplemented => {}
                 Err(e) => {
@@ -35,7 +36,7 @@ pub(super) fn check(bench: &Bench) -> Result<(), String> {
 /// The outputs whose gradients are checked.
 pub(super) fn differentiated(bench: &Bench, setup: &Setup) -> Vec<Tensor> {
     let of = |i: &usize| bench.row.of.as_ref().is_none_or(|of| of.contains(i));
-    let outputs = setup.outputs.iter().copied().enumerate().filter(|(i, y)| of(i) && y.dtype().is_float());
+    let outputs = setup.outputs.iter().copied().enumerate().filter(|(i, y)| of(i) && y.dtype().is_inexact());
     outputs.map(|(_, y)| y).collect()
 }
 
@@ -43,14 +44,20 @@ pub(super) fn differentiated(bench: &Bench, setup: &Setup) -> Vec<Tensor> {
 pub(super) fn operands(bench: &Bench, setup: &Setup, cut: bool) -> Vec<Tensor> {
     let is_cut = |i: usize| bench.row.order == 0 || bench.row.cut.contains(&i);
     let inputs = setup.inputs.iter().copied().enumerate();
-    inputs.filter(|(i, x)| x.dtype().is_float() && is_cut(*i) == cut).map(|(_, x)| x).collect()
+    inputs.filter(|(i, x)| x.dtype().is_inexact() && is_cut(*i) == cut).map(|(_, x)| x).collect()
 }
 
 /// Those that there are agree with central differences.
-fn numeric(bench: &Bench, values: &[Value], mode: Mode, optimise: bool, order: usize) -> Result<()> {
+pub(super) fn numeric(
+    bench: &Bench,
+    values: &[Value],
+    mode: Mode,
+    optimise: bool,
+    order: usize,
+) -> Result<()> {
     let setup = Setup::new(bench.row, values, mode)?;
     let mut ys = differentiated(bench, &setup);
-    ys.retain(|y| y.dtype() == DType::F64);
+    ys.retain(|y| y.dtype().real() == DType::F64);
     let xs = operands(bench, &setup, false);
     let sess = bench.battery.session(&setup.graph, optimise);
     let check = |ys: &[Tensor], xs: &[Tensor]| {
@@ -70,7 +77,8 @@ fn absent(bench: &Bench, values: &[Value], mode: Mode) -> Result<(), String> {
     if ys.is_empty() || xs.is_empty() {
         return Ok(());
     }
-    match Gradients::of(&ys).with_respect_to(&xs) {
+    let given = ys.iter().map(|y| y.dtype().is_complex().then(|| ops::ones_like(*y)));
+    match Gradients::of(&ys).grad_ys(given).with_respect_to(&xs) {
         Ok(gradients) if gradients.iter().all(Option::is_none) => Ok(()),
         Ok(_) => Err("there is a gradient where the row says there is none".to_owned()),
         Err(e) if e.kind() == ErrorKind::Unimplemented => Ok(()),

@@ -68,17 +68,21 @@ impl<'a> Bench<'a> {
         self.outcome(&self.values, Mode::Literal, false).map_err(|e| e.to_string())
     }
 
-    /// The operands with floats converted to `dtype`; `None` when there are none, the signature forbids it, or what is fed in
+    /// The operands with floats converted to `dtype`, and complex numbers to those with parts of it; `None` when there are none, the signature forbids it, or what is fed in
     /// place of the output would not fit.
     fn as_floats(&self, dtype: DType) -> Option<Vec<Value>> {
         if self.row.fixed_dtypes
             || self.row.fed.is_some()
-            || !self.values.iter().any(|v| v.dtype().is_float())
+            || !self.values.iter().any(|v| v.dtype().is_inexact())
         {
             return None;
         }
-        let convert = |v: &Value| if v.dtype().is_float() { v.cast(dtype) } else { v.clone() };
-        let values: Vec<Value> = self.values.iter().map(convert).collect();
+        let convert = |v: &Value| match v.dtype() {
+            own if own.is_float() => Some(v.cast(dtype)),
+            own if own.is_complex() => dtype.complex().map(|complex| v.cast(complex)),
+            _ => Some(v.clone()),
+        };
+        let values: Vec<Value> = self.values.iter().map(convert).collect::<Option<_>>()?;
         let fits = match self.row.op() {
             Some(op) => op.signature().check_inputs(&self.types(&values)).is_ok(),
             None => matches!(dtype, DType::F32 | DType::F64),
@@ -98,8 +102,8 @@ impl<'a> Bench<'a> {
     /// Whether `got` is `want` up to `roundings` times the rounding errors of `dtype`.
     fn close(&self, got: &Value, want: &Value, dtype: DType, roundings: f64) -> bool {
         let precision = match dtype {
-            DType::F64 => 1e-12,
-            DType::F32 => 2e-6,
+            DType::F64 | DType::C128 => 1e-12,
+            DType::F32 | DType::C64 => 2e-6,
             DType::F16 => 2e-3,
             DType::BF16 => 1.6e-2,
             _ => 0.0,

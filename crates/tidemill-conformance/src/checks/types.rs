@@ -53,7 +53,7 @@ impl Knowledge {
             let rank = PartialShape::with_rank(dims.len());
             all.push(self.with_shape(i, rank.clone()));
             all.push(self.with_shape(i, PartialShape::unknown()));
-            if ty.dtype.is_float() {
+            if ty.dtype.is_inexact() {
                 floats = floats.with_shape(i, PartialShape::unknown());
             }
             ranks = ranks.with_shape(i, rank);

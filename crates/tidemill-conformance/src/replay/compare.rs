@@ -1,14 +1,14 @@
 //! Whether a value is the recorded one.
 
-use tidemill_tensor::{DType, Value};
+use tidemill_tensor::{Complex, DType, Value};
 
 /// The tolerances of a dtype: relative, absolute.
 pub(super) fn tolerance(dtype: DType) -> (f64, f64) {
     match dtype {
         DType::F16 => (1e-2, 1e-2),
         DType::BF16 => (5e-2, 5e-2),
-        DType::F32 => (1e-4, 1e-5),
-        DType::F64 => (1e-9, 1e-10),
+        DType::F32 | DType::C64 => (1e-4, 1e-5),
+        DType::F64 | DType::C128 => (1e-9, 1e-10),
         _ => (0.0, 0.0),
     }
 }
@@ -21,7 +21,7 @@ pub(super) fn compare(want: &Value, got: &Value, (rtol, atol): (f64, f64)) -> Re
     if (want.dtype(), want.shape()) != (got.dtype(), got.shape()) {
         return Err(format!("{}{}, not {}{}", got.dtype(), got.shape(), want.dtype(), want.shape()));
     }
-    if !want.dtype().is_float() {
+    if !want.dtype().is_inexact() {
         // Bytes, since 64 bits of integer do not fit into an f64.
         if want.bytes() == got.bytes() {
             return Ok(());
@@ -34,14 +34,34 @@ pub(super) fn compare(want: &Value, got: &Value, (rtol, atol): (f64, f64)) -> Re
     let close = |w: f64, g: f64| {
         (w.is_nan() && g.is_nan()) || w == g || (w.is_finite() && (w - g).abs() <= atol + rtol * w.abs())
     };
-    match want.iter_f64().zip(got.iter_f64()).position(|(w, g)| !close(w, g)) {
+    let at = match want.dtype().is_complex() {
+        true => complex(want).zip(complex(got)).position(|(w, g)| !near(w, g, (rtol, atol))),
+        false => want.iter_f64().zip(got.iter_f64()).position(|(w, g)| !close(w, g)),
+    };
+    match at {
         Some(at) => Err(element(want, got, at)),
         None => Ok(()),
     }
 }
 
+fn complex(value: &Value) -> impl Iterator<Item = Complex<f64>> {
+    value.cast(DType::C128).into_vec().unwrap_or_default().into_iter()
+}
+
+/// Complex numbers are compared by the modulus of their difference, and by part where they are not finite.
+fn near(w: Complex<f64>, g: Complex<f64>, (rtol, atol): (f64, f64)) -> bool {
+    let same = |w: f64, g: f64| w == g || (w.is_nan() && g.is_nan());
+    match w.is_finite() {
+        true => (w - g).norm() <= atol + rtol * w.norm(),
+        false => (w.is_nan() && g.is_nan()) || (same(w.re, g.re) && same(w.im, g.im)),
+    }
+}
+
 fn element(want: &Value, got: &Value, at: usize) -> String {
-    let show = |v: &Value| v.get_f64(at).map_or("?".to_owned(), |x| format!("{x:e}"));
+    let show = |v: &Value| match v.dtype().is_complex() {
+        true => complex(v).nth(at).map_or("?".to_owned(), |z| format!("{z:e}")),
+        false => v.get_f64(at).map_or("?".to_owned(), |x| format!("{x:e}")),
+    };
     format!("element {at} of {}{} is {}, not {}", want.dtype(), want.shape(), show(got), show(want))
 }
 

@@ -1,6 +1,6 @@
 use tidemill_core::ops::{
-    self, BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape, ShapeN,
-    Size, Squeeze, Transpose,
+    self, BroadcastTo, ConjugateTranspose, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape,
+    ReverseV2, Shape, ShapeN, Size, Squeeze, Transpose,
 };
 use tidemill_core::{DType, ErrorKind::InvalidArgument, PartialShape};
 
@@ -9,6 +9,8 @@ use crate::row::{Row, row, row_of, value, x};
 pub(super) fn rows() -> Vec<Row> {
     let none = || value(Vec::<i32>::new());
     vec![
+        row(ConjugateTranspose, [x([2, 3, 4]), value([1, 2, 0])]),
+        row(ConjugateTranspose, [x([2, 3]), value([0, 1])]),
         row(Shape { out_type: DType::I32 }, [x([2, 3])]).expect([2, 3]),
         row(Shape { out_type: DType::I64 }, [x([])]).expect(Vec::<i64>::new()),
         row(ShapeN { out_type: DType::I32 }, [x([2, 3]), x([4])]).expect([2, 3]).expect([4]),

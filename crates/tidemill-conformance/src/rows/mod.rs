@@ -8,10 +8,13 @@ mod bitwise;
 mod broadcast;
 mod clip;
 mod compare;
+mod complex;
 mod constant;
 mod control;
 mod control_flow;
 mod conv;
+mod einsum;
+mod fft;
 mod gather;
 mod image;
 mod in_top_k;
@@ -61,10 +64,13 @@ pub(crate) fn standard() -> Vec<Row> {
         broadcast::rows(),
         clip::rows(),
         compare::rows(),
+        complex::rows(),
         constant::rows(),
         control::rows(),
         control_flow::rows(),
         conv::rows(),
+        einsum::rows(),
+        fft::rows(),
         gather::rows(),
         image::rows(),
         in_top_k::rows(),

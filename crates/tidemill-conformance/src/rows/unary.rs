@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(Abs, [x([0, 3])]),
         row(Abs, [value([-3, 0, 3, i32::MIN])]).expect([3, 0, 3, i32::MIN]),
         slopes::<Abs>(|t| ops::abs(t[0]), [value([-2.0, 0.0, 3.0])]).expect([-1.0, 0.0, 1.0]),
-        row(Sign, [wide()]),
+        row(Sign, [wide()]).real_gradient(),
         row(Sign, [value([-3, 0, 3])]).expect([-1, 0, 1]),
         row(Square, [wide()]),
         row(Square, [value([-3, 4])]).expect([9, 16]),

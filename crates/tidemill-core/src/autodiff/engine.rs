@@ -121,7 +121,7 @@ impl Gradients {
 
 /// Whether tensors of this dtype have gradients: lists of tensors may have, as what is in them has.
 pub(crate) fn differentiable(dtype: DType) -> bool {
-    dtype.is_float() || dtype == DType::Variant
+    dtype.is_inexact() || dtype == DType::Variant
 }
 
 struct Sweep<'g> {
@@ -210,11 +210,19 @@ impl<'g> Sweep<'g> {
     /// What flows into `y` from outside.
     fn initial(&self, y: Tensor, given: Option<Tensor>, i: usize) -> Result<Tensor> {
         let ty = y.ty();
-        if !ty.dtype.is_float() {
-            return Err(Error::invalid(format!("gradients of {y:?}: only floating tensors have gradients"))
-                .with_help("cast it to f32 before the part to differentiate"));
+        if !ty.dtype.is_inexact() {
+            return Err(Error::invalid(format!(
+                "gradients of {y:?}: only floating and complex tensors have gradients"
+            ))
+            .with_help("cast it to f32 before the part to differentiate"));
         }
         let Some(given) = given else {
+            if ty.dtype.is_complex() {
+                return Err(Error::invalid(format!(
+                    "gradients of {y:?}: what flows into a complex tensor must be given"
+                ))
+                .with_help("pass grad_ys, or differentiate a real number, such as ops::complex_abs(y)"));
+            }
             return Ok(ops::ones_shaped(self.graph, ops::shape(y), ty.dtype).named(&format!("grad_ys_{i}")));
         };
         let have = given.ty();

@@ -1,7 +1,7 @@
 //! Activation functions, and the ops that are their gradients.
 
 use super::elementwise::{gradient_ops, unary_ops};
-use super::{abs, exp, less, select, sign, unary, zeros_like};
+use super::{abs, conj, exp, less, select, sign, unary, zeros_like};
 use crate::autodiff::{GradCx, Grads};
 use crate::error::Result;
 use crate::handle::Tensor;
@@ -17,10 +17,10 @@ pub(super) fn register(set: OpSet) -> OpSet {
 
 unary_ops! { register_functions, x -> y:
     /// The hyperbolic tangent.
-    Tanh: "Float", tanh "tf.tanh", grad |g| g.by_result(TanhGrad);
+    Tanh: "Float|Complex", tanh "tf.tanh", grad |g| g.by_result(TanhGrad);
 
     /// The logistic function `1 / (1 + e⁻ˣ)`.
-    Sigmoid: "Float", sigmoid "tf.sigmoid", grad |g| g.by_result(SigmoidGrad);
+    Sigmoid: "Float|Complex", sigmoid "tf.sigmoid", grad |g| g.by_result(SigmoidGrad);
 }
 
 unary_ops! { register_features, features -> activations:
@@ -45,17 +45,17 @@ unary_ops! { register_features, features -> activations:
 
 gradient_ops! { register_gradients:
     /// `dy (1 - y²)`: the gradient of [`Tanh`] from its result.
-    TanhGrad "(y: T, dy: T) -> (z: T) where T: Float",
-    da |g| g.dz * -2.0 * g.b * g.a,
-    db |g| g.op(TanhGrad, g.a, g.dz);
+    TanhGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
+    da |g| conj(g.dz) * -2.0 * g.b * conj(g.a),
+    db |g| g.op(TanhGrad, conj(g.a), g.dz);
 
     /// `dy y (1 - y)`: the gradient of [`Sigmoid`] from its result.
-    SigmoidGrad "(y: T, dy: T) -> (z: T) where T: Float",
+    SigmoidGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
     da |g| {
-        let gb = g.dz * g.b;
-        gb - 2.0 * gb * g.a
+        let gb = conj(g.dz) * g.b;
+        gb - 2.0 * gb * conj(g.a)
     },
-    db |g| g.op(SigmoidGrad, g.a, g.dz);
+    db |g| g.op(SigmoidGrad, conj(g.a), g.dz);
 
     /// `gradients` where `features > 0`, 0 elsewhere: the gradient of [`Relu`] from its operand or its result.
     ReluGrad "(gradients: T, features: T) -> (backprops: T) where T: Num",

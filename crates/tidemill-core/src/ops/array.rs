@@ -27,6 +27,7 @@ pub(super) fn register(set: OpSet) -> OpSet {
         .with::<ExpandDims>()
         .with::<Squeeze>()
         .with::<Transpose>()
+        .with::<ConjugateTranspose>()
         .with::<InvertPermutation>()
         .with::<ReverseV2>()
         .with::<BroadcastTo>()
@@ -627,6 +628,23 @@ pub fn transpose(x: impl Into<Tensor>) -> Tensor {
 pub fn transpose_perm(x: impl Into<Tensor>, perm: impl Into<Axes>) -> Tensor {
     let x = x.into();
     x.graph().op(Transpose).name("transpose").input(x).constant("perm", perm.into().0).tensor()
+}
+
+/// [`Transpose`] of the conjugates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConjugateTranspose;
+attrs!(ConjugateTranspose {});
+
+impl Op for ConjugateTranspose {
+    const SCHEMA: Schema =
+        Schema::new("ConjugateTranspose", "(x: T, perm: Tperm) -> (y: T) where Tperm: i32|i64");
+    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+        Op::infer(&Transpose, cx)
+    }
+    fn grad(&self, cx: &GradCx) -> Result<Grads> {
+        let back = invert_permutation(cx.x(1));
+        Ok(grads![cx.graph().add(ConjugateTranspose, &[cx.dy(0), back]), NoGrad])
+    }
 }
 
 /// `x` with its last two axes exchanged. TensorFlow: `tf.matrix_transpose`.

@@ -5,7 +5,7 @@
 
 use tidemill_tensor::PartialShape;
 
-use super::{Sum, reshape, shape};
+use super::{Ix, Sum, index, reshape, shape};
 use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::Result;
 use crate::handle::Tensor;
@@ -94,6 +94,54 @@ impl Undo {
         };
         reshape(sum.tensor(), shapes[this])
     }
+}
+
+/// Which axes of a tensor broadcast with those of another, when not all do: from `start` to `trailing` axes before the last.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) of: Tensor,
+    pub(super) start: usize,
+    pub(super) trailing: usize,
+}
+
+impl Span {
+    /// All axes but those of a matrix.
+    pub(super) fn batch(of: Tensor) -> Span {
+        Span { of, start: 0, trailing: 2 }
+    }
+
+    fn known(&self) -> PartialShape {
+        let shape = self.of.shape();
+        let end = |dims: &[_]| dims.len().saturating_sub(self.trailing);
+        match shape.dims() {
+            Some(dims) => dims.get(self.start..end(dims)).unwrap_or_default().iter().copied().collect(),
+            None => PartialShape::unknown(),
+        }
+    }
+
+    fn sizes(&self) -> Tensor {
+        let end = (self.trailing > 0).then_some(-(self.trailing as i64));
+        index(shape(self.of), Ix::Range(Some(self.start as i64), end, 1))
+    }
+}
+
+/// `d`, of the shape of the operand `own.of` but for the axes of `own`, which were broadcast with those of `other`, summed to the
+/// shape of that operand.
+pub(super) fn unbroadcast_span(d: Tensor, own: Span, other: Span) -> Tensor {
+    let (own_shape, other_shape) = (own.known(), other.known());
+    let fewer_axes =
+        matches!((own_shape.rank(), other_shape.rank()), (Some(own), Some(other)) if own < other);
+    let start = own.start as i32;
+    let sum = d.graph().op(Sum { keep_dims: false }).input(d);
+    let sum = match repeated_axes(&own_shape, &other_shape) {
+        Some(axes) if axes.is_empty() && !fewer_axes => return d,
+        Some(axes) => sum.constant("reduction_indices", axes.iter().map(|a| a + start).collect::<Vec<_>>()),
+        None => {
+            let both = d.graph().op(BroadcastGradientArgs).inputs(&[own.sizes(), other.sizes()]).build();
+            sum.input(both.output(0) + start)
+        }
+    };
+    reshape(sum.tensor(), shape(own.of))
 }
 
 /// The axes of the common shape along which a tensor of shape `own` is repeated when it meets one of shape `other`;

@@ -257,7 +257,7 @@ attrs!(ScatterNd {});
 impl Op for ScatterNd {
     const SCHEMA: Schema = Schema::new(
         "ScatterNd",
-        "(indices: Tindices, updates: T, shape: Tindices) -> (output: T) where T: Num, Tindices: i16|i32|i64",
+        "(indices: Tindices, updates: T, shape: Tindices) -> (output: T) where T: Num|Complex, Tindices: i16|i32|i64",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let shape = cx.shape_argument(2)?;
@@ -327,7 +327,7 @@ attrs!(UnsortedSegmentSum {});
 impl Op for UnsortedSegmentSum {
     const SCHEMA: Schema = Schema::new(
         "UnsortedSegmentSum",
-        "(data: T, segment_ids: I, num_segments: N) -> (output: T) where T: Num, I: i32|i64, N: i32|i64",
+        "(data: T, segment_ids: I, num_segments: N) -> (output: T) where T: Num|Complex, I: i32|i64, N: i32|i64",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.expect_rank(2, 0)?;

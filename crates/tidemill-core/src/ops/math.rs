@@ -4,8 +4,8 @@ use tidemill_tensor::DType;
 
 use super::broadcast::unbroadcast;
 use super::{
-    Log, Select, binary, cast, greater, greater_equal, less_equal, list, neg, ones_like, select, square,
-    zeros_like,
+    Log, Select, binary, cast, conj, greater, greater_equal, less_equal, list, neg, not_equal, ones_like, select,
+    square, zeros_like,
 };
 use crate::attrs;
 use crate::autodiff::{GradCx, Gradient, Grads};
@@ -145,36 +145,42 @@ pub(super) use binary_ops;
 
 binary_ops! { register_operators:
     /// `x + y`. Integers wrap.
-    AddV2: "Num",
+    AddV2: "Num|Complex",
     grad |g| g.both(|| g.dz, || g.dz),
     known i64::checked_add;
 
     /// `x + y`: the older name of [`AddV2`] in graph files.
-    Add: "bf16|f16|f32|f64|i8|i16|i32|i64|u8",
+    Add: "bf16|f16|f32|f64|i8|i16|i32|i64|u8|Complex",
     grad |g| g.both(|| g.dz, || g.dz),
     known i64::checked_add;
 
     /// `x - y`. Integers wrap.
-    Sub: "Num",
+    Sub: "Num|Complex",
     grad |g| g.both(|| g.dz, || neg(g.dz)),
     known i64::checked_sub;
 
     /// `x * y`. Integers wrap.
-    Mul: "Num",
-    grad |g| g.both(|| g.node(Mul, g.dz, g.y), || g.node(Mul, g.dz, g.x)),
+    Mul: "Num|Complex",
+    grad |g| g.both(|| g.node(Mul, g.dz, conj(g.y)), || g.node(Mul, g.dz, conj(g.x))),
     known i64::checked_mul;
 
     /// `x / y`, of floats when run.
-    RealDiv: "Num",
-    grad |g| g.both(
-        || g.node(RealDiv, g.dz, g.y),
-        || g.dz * g.node(RealDiv, g.node(RealDiv, neg(g.x), g.y), g.y),
-    ),
+    RealDiv: "Num|Complex",
+    grad |g| {
+        let (x, y) = (conj(g.x), conj(g.y));
+        g.both(
+            || g.node(RealDiv, g.dz, y),
+            || g.dz * g.node(RealDiv, g.node(RealDiv, neg(x), y), y),
+        )
+    },
     known |_, _| None;
 
     /// `x / y` of floats; of integers, the quotient rounded towards zero. Dividing an integer by zero fails the run.
-    Div: "Num",
-    grad |g| g.both(|| g.dz / g.y, || g.dz * (neg(g.x) / g.y / g.y)),
+    Div: "Num|Complex",
+    grad |g| {
+        let (x, y) = (conj(g.x), conj(g.y));
+        g.both(|| g.dz / y, || g.dz * (neg(x) / y / y))
+    },
     known i64::checked_div;
 
     /// `floor(x / y)`. Dividing an integer by zero fails the run.
@@ -202,23 +208,26 @@ binary_ops! { register_operators:
     },
     known |x, y| Some(x.min(y));
 
-    /// `x` to the power of `y`. A negative power of an integer fails the run. The gradient to `y` is 0 where `x <= 0`.
-    Pow: "Signed",
-    grad |g| g.both(
-        || g.dz * g.y * pow(g.x, g.y - 1),
-        || {
-            // log(x), without its singularity.
-            let positive = greater(g.x, 0);
-            let select = |x, other| g.cx.graph().add(Select, &[positive, x, other]);
-            let log = g.cx.graph().add(Log, &[select(g.x, ones_like(g.x))]);
-            let log = select(log, zeros_like(g.x));
-            g.dz * g.cx.y(0) * log
-        },
-    ),
+    /// `x` to the power of `y`. A negative power of an integer fails the run. The gradient to `y` is 0 where a real `x <= 0`.
+    Pow: "Signed|Complex",
+    grad |g| {
+        let (x, y) = (conj(g.x), conj(g.y));
+        g.both(
+            || g.dz * y * pow(x, y - 1),
+            || {
+                // log(x), without its singularity; of negative numbers only the complex logarithm makes sense.
+                let sensible = if x.dtype().is_complex() { not_equal(x, 0) } else { greater(x, 0) };
+                let select = |x, other| g.cx.graph().add(Select, &[sensible, x, other]);
+                let log = g.cx.graph().add(Log, &[select(x, ones_like(x))]);
+                let log = select(log, zeros_like(x));
+                g.dz * conj(g.cx.y(0)) * log
+            },
+        )
+    },
     known |x, y| x.checked_pow(u32::try_from(y).ok()?);
 
-    /// `(x - y)²`.
-    SquaredDifference: "bf16|f16|f32|f64|i32|i64",
+    /// `|x - y|²`.
+    SquaredDifference: "bf16|f16|f32|f64|i32|i64|Complex",
     grad |g| {
         let two = scalar_like(g.dz, "scalar", 2.0);
         let dx = g.node(Mul, two, g.dz) * (g.x - g.y);
@@ -259,7 +268,7 @@ pub struct AddN;
 attrs!(AddN {});
 
 impl Op for AddN {
-    const SCHEMA: Schema = Schema::new("AddN", "(inputs: N*T) -> (sum: T) where T: Num|variant");
+    const SCHEMA: Schema = Schema::new("AddN", "(inputs: N*T) -> (sum: T) where T: Num|Complex|variant");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         match cx.inputs() {
             [] => Err(Error::invalid("needs at least one tensor")),

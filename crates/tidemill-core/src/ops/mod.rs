@@ -10,11 +10,14 @@ mod bitwise;
 mod broadcast;
 mod clip;
 mod compare;
+mod complex;
 mod constant;
 mod control;
 mod control_flow;
 mod conv;
+mod einsum;
 mod elementwise;
+mod fft;
 mod gather;
 mod image;
 mod in_top_k;
@@ -53,10 +56,13 @@ pub use bitwise::*;
 pub use broadcast::*;
 pub use clip::*;
 pub use compare::*;
+pub use complex::*;
 pub use constant::*;
 pub use control::*;
 pub use control_flow::*;
 pub use conv::*;
+pub use einsum::*;
+pub use fft::*;
 pub use gather::*;
 pub use image::*;
 pub use in_top_k::*;
@@ -96,17 +102,20 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 39] = [
+    let families: [fn(OpSet) -> OpSet; 42] = [
         activation::register,
         array::register,
         bitwise::register,
         broadcast::register,
         clip::register,
         compare::register,
+        complex::register,
         constant::register,
         control::register,
         control_flow::register,
         conv::register,
+        einsum::register,
+        fft::register,
         gather::register,
         image::register,
         in_top_k::register,

@@ -189,7 +189,7 @@ impl Default for BiasAdd {
 }
 
 impl Op for BiasAdd {
-    const SCHEMA: Schema = Schema::new("BiasAdd", "(value: T, bias: T) -> (output: T) where T: Num");
+    const SCHEMA: Schema = Schema::new("BiasAdd", "(value: T, bias: T) -> (output: T) where T: Num|Complex");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.expect_rank(1, 1)?;
         at_least_rank(cx, 2)?;
@@ -226,7 +226,8 @@ pub struct BiasAddGrad {
 attrs!(BiasAddGrad { data_format });
 
 impl Op for BiasAddGrad {
-    const SCHEMA: Schema = Schema::new("BiasAddGrad", "(out_backprop: T) -> (output: T) where T: Num");
+    const SCHEMA: Schema =
+        Schema::new("BiasAddGrad", "(out_backprop: T) -> (output: T) where T: Num|Complex");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         at_least_rank(cx, 2)?;
         let axis = channel_axis(&self.data_format, cx.shape(0).rank())?;

@@ -199,7 +199,7 @@ attrs!(MirrorPadGrad { mode });
 impl Op for MirrorPadGrad {
     const SCHEMA: Schema = Schema::new(
         "MirrorPadGrad",
-        "(input: T, paddings: Tpaddings) -> (output: T) where T: Num, Tpaddings: i32|i64",
+        "(input: T, paddings: Tpaddings) -> (output: T) where T: Num|Complex, Tpaddings: i32|i64",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         let spared = spared(&self.mode)?;

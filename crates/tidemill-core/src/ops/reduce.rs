@@ -5,8 +5,8 @@ use tidemill_tensor::{DType, Dim, PartialShape, Value};
 
 use super::math::{holds, scalar_like};
 use super::{
-    Const, broadcast_to, cast, equal, expand_dims, floordiv, maximum, modulo, rank, reshape, select, shape,
-    size,
+    Const, broadcast_to, cast, conj, equal, expand_dims, floordiv, maximum, modulo, rank, reshape, select,
+    shape, size,
 };
 use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::{Error, Result};
@@ -168,13 +168,13 @@ macro_rules! reductions {
 
 reductions! {
     /// The sum of the elements; 0 of none.
-    Sum "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num, Tidx: i32|i64",
+    Sum "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num|Complex, Tidx: i32|i64",
     reduce_sum reduce_sum_with "tf.reduce_sum",
     grad |g| Some(g.spread()),
     known |elements| elements.iter().try_fold(0i64, |sum, v| sum.checked_add(*v));
 
     /// The mean of the elements; NaN of none. Integers: the sum divided by their number, rounded towards zero.
-    Mean "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num, Tidx: i32|i64",
+    Mean "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num|Complex, Tidx: i32|i64",
     reduce_mean reduce_mean_with "tf.reduce_mean",
     grad |g| {
         let spread = g.spread();
@@ -195,7 +195,7 @@ reductions! {
     known |elements| elements.iter().min().copied();
 
     /// The product of the elements; 1 of none.
-    Prod "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num, Tidx: i32|i64",
+    Prod "(input: T, reduction_indices: Tidx) -> (output: T) where T: Num|Complex, Tidx: i32|i64",
     reduce_prod reduce_prod_with "tf.reduce_prod",
     grad |g| Some(g.product_of_others()),
     known |elements| elements.iter().try_fold(1i64, |product, v| product.checked_mul(*v));
@@ -401,7 +401,7 @@ impl Reduced {
         let one_like = scalar_like(x, "Const", 1.0);
         let others_of_nonzero = product / nonzero * select(none, one_like, select(one, sum_of_zeros, 0));
         let others_of_zero = product * select(one, one_like, select(two, sum_of_zeros - x, 0));
-        dy * select(is_zero, others_of_zero, others_of_nonzero)
+        dy * conj(select(is_zero, others_of_zero, others_of_nonzero))
     }
 
     /// Another reduction over the same axes.
@@ -466,10 +466,10 @@ macro_rules! arg_extremes {
 
 arg_extremes! {
     /// The position of the largest element along an axis, the first of several.
-    ArgMax "(input: T, dimension: Tidx) -> (output: output_type) where Tidx: i16|i32|i64, output_type: i16|u16|i32|i64",
+    ArgMax "(input: T, dimension: Tidx) -> (output: output_type) where T: Num|bool, Tidx: i16|i32|i64, output_type: i16|u16|i32|i64",
     argmax argmax_with "tf.argmax";
     /// The position of the smallest element along an axis, the first of several.
-    ArgMin "(input: T, dimension: Tidx) -> (output: output_type) where Tidx: i32|i64, output_type: i32|i64",
+    ArgMin "(input: T, dimension: Tidx) -> (output: output_type) where T: Num|bool, Tidx: i32|i64, output_type: i32|i64",
     argmin argmin_with "tf.argmin";
 }
 

@@ -130,7 +130,7 @@ macro_rules! assign_op {
 
         impl Op for $op {
             const SCHEMA: Schema =
-                Schema::new(stringify!($op), "(ref: &T, value: T) -> (output_ref: &T) where T: Num")
+                Schema::new(stringify!($op), "(ref: &T, value: T) -> (output_ref: &T) where T: Num|Complex")
                     .effect(Effect::Stateful);
             fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
                 updated_variable(cx, 1)
@@ -180,9 +180,9 @@ scatter_op! {
     /// Sets rows `indices` of a variable to `updates`; of a row named twice, the last one stays.
     ScatterUpdate "Any";
     /// Adds `updates` to rows `indices` of a variable; rows named twice add up.
-    ScatterAdd "Num";
+    ScatterAdd "Num|Complex";
     /// Subtracts `updates` from rows `indices` of a variable; rows named twice add up.
-    ScatterSub "Num";
+    ScatterSub "Num|Complex";
 }
 
 /// `updates` must have the shape of `indices` followed by that of one row of operand `rows`.

@@ -4,7 +4,7 @@ use tidemill_tensor::DType;
 
 use super::elementwise::{gradient_ops, unary_ops};
 use super::math::{holds, scalar_like};
-use super::{add, multiply, unary, zeros_like};
+use super::{add, conj, multiply, unary, zeros_like};
 use crate::autodiff::{GradCx, Gradient, Grads, NoGrad};
 use crate::error::Result;
 use crate::handle::Tensor;
@@ -29,37 +29,37 @@ unary_ops! { register_functions, x -> y:
     Abs: "Signed", abs "tf.abs", grad |g| g.dy * sign(g.x);
 
     /// -1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.
-    Sign: "Signed", sign "tf.sign", grad |g| zeros_like(g.x);
+    Sign: "Signed|Complex", sign "tf.sign", grad |g| zeros_like(g.x);
 
     /// `x²`.
-    Square: "Num", square "tf.square", grad |g| multiply(g.dy, multiply(g.x, scalar_like(g.x, "Const", 2.0)));
+    Square: "Num|Complex", square "tf.square", grad |g| multiply(g.dy, multiply(conj(g.x), scalar_like(g.x, "Const", 2.0)));
 
     /// `√x`; NaN for negative `x`.
-    Sqrt: "Float", sqrt "tf.sqrt", grad |g| g.by_result(SqrtGrad);
+    Sqrt: "Float|Complex", sqrt "tf.sqrt", grad |g| g.by_result(SqrtGrad);
 
     /// `1 / √x`; NaN for negative `x`.
-    Rsqrt: "Float", rsqrt "tf.rsqrt", grad |g| g.by_result(RsqrtGrad);
+    Rsqrt: "Float|Complex", rsqrt "tf.rsqrt", grad |g| g.by_result(RsqrtGrad);
 
     /// `1 / x`; of integers rounded towards zero, and zero fails the run.
-    Reciprocal: "Signed", reciprocal "tf.reciprocal", grad |g| g.by_result(ReciprocalGrad);
+    Reciprocal: "Signed|Complex", reciprocal "tf.reciprocal", grad |g| g.by_result(ReciprocalGrad);
 
     /// `eˣ`.
-    Exp: "Float", exp "tf.exp", grad |g| g.dy * g.y;
+    Exp: "Float|Complex", exp "tf.exp", grad |g| g.dy * conj(g.y);
 
     /// `eˣ - 1`, accurate near 0.
-    Expm1: "Float", expm1 "tf.expm1", grad |g| g.dy * exp(g.x);
+    Expm1: "Float|Complex", expm1 "tf.expm1", grad |g| g.dy * exp(conj(g.x));
 
     /// The natural logarithm; -∞ at 0, NaN for negative `x`.
-    Log: "Float", log "tf.log", grad |g| g.dy * reciprocal(g.x);
+    Log: "Float|Complex", log "tf.log", grad |g| g.dy * reciprocal(conj(g.x));
 
     /// `log(1 + x)`, accurate near 0.
-    Log1p: "Float", log1p "tf.log1p", grad |g| g.dy * reciprocal(add(1.0, g.x));
+    Log1p: "Float|Complex", log1p "tf.log1p", grad |g| g.dy * reciprocal(add(1.0, conj(g.x)));
 
     /// The sine of an angle in radians.
-    Sin: "Float", sin "tf.sin", grad |g| g.dy * cos(g.x);
+    Sin: "Float|Complex", sin "tf.sin", grad |g| g.dy * cos(conj(g.x));
 
     /// The cosine of an angle in radians.
-    Cos: "Float", cos "tf.cos", grad |g| -g.dy * sin(g.x);
+    Cos: "Float|Complex", cos "tf.cos", grad |g| -g.dy * sin(conj(g.x));
 
     /// The largest integer that is not above `x`.
     Floor: "Float", floor "tf.floor";
@@ -73,24 +73,24 @@ unary_ops! { register_functions, x -> y:
 
 gradient_ops! { register_gradients:
     /// `dy / (2 y)`: the gradient of [`Sqrt`] from its result.
-    SqrtGrad "(y: T, dy: T) -> (z: T) where T: Float",
-    da |g| -(g.dz / g.a) * g.z,
+    SqrtGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
+    da |g| -conj(g.dz / g.a) * g.z,
     db |g| 0.5 * (g.dz / g.a);
 
     /// `-dy y³ / 2`: the gradient of [`Rsqrt`] from its result.
-    RsqrtGrad "(y: T, dy: T) -> (z: T) where T: Float",
-    da |g| -1.5 * g.dz * g.b * square(g.a),
-    db |g| g.op(RsqrtGrad, g.a, g.dz);
+    RsqrtGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
+    da |g| -1.5 * conj(g.dz) * g.b * square(conj(g.a)),
+    db |g| g.op(RsqrtGrad, conj(g.a), g.dz);
 
     /// `-dy y²`: the gradient of [`Reciprocal`] from its result.
-    ReciprocalGrad "(y: T, dy: T) -> (z: T) where T: Float",
-    da |g| g.dz * -2.0 * g.b * g.a,
-    db |g| g.op(ReciprocalGrad, g.a, g.dz);
+    ReciprocalGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
+    da |g| conj(g.dz) * -2.0 * g.b * conj(g.a),
+    db |g| g.op(ReciprocalGrad, conj(g.a), g.dz);
 
     /// `-dy y²`: the older name of [`ReciprocalGrad`] in graph files.
-    InvGrad "(y: T, dy: T) -> (z: T) where T: Float",
-    da |g| g.dz * -2.0 * g.b * g.a,
-    db |g| g.op(ReciprocalGrad, g.a, g.dz);
+    InvGrad "(y: T, dy: T) -> (z: T) where T: Float|Complex",
+    da |g| conj(g.dz) * -2.0 * g.b * conj(g.a),
+    db |g| g.op(ReciprocalGrad, conj(g.a), g.dz);
 }
 
 /// `-x`.
@@ -99,7 +99,7 @@ pub struct Neg;
 attrs!(Neg {});
 
 impl Op for Neg {
-    const SCHEMA: Schema = Schema::new("Neg", "(x: T) -> (y: T) where T: Signed");
+    const SCHEMA: Schema = Schema::new("Neg", "(x: T) -> (y: T) where T: Signed|Complex");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }
@@ -134,7 +134,7 @@ pub struct Inv;
 attrs!(Inv {});
 
 impl Op for Inv {
-    const SCHEMA: Schema = Schema::new("Inv", "(x: T) -> (y: T) where T: Signed");
+    const SCHEMA: Schema = Schema::new("Inv", "(x: T) -> (y: T) where T: Signed|Complex");
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.same_as_input(0)
     }
@@ -146,7 +146,7 @@ impl Op for Inv {
 /// Its operand, converted to another dtype.
 ///
 /// Floats become integers by dropping the fraction, numbers become bools by comparing with zero, bools become 0 or 1, and
-/// integers keep their low bits.
+/// integers keep their low bits. A complex number becomes another dtype by its real part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cast {
     /// The dtype of the result.
@@ -161,7 +161,7 @@ impl Op for Cast {
     }
     fn grad(&self, cx: &GradCx) -> Result<Grads> {
         let source = cx.x_type(0).dtype;
-        let differentiable = source.is_float() && self.dst.is_float();
+        let differentiable = source.is_inexact() && self.dst.is_inexact();
         Ok(grads![differentiable.then(|| cast(cx.dy(0), source))])
     }
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
@@ -211,7 +211,7 @@ tests_of_floats! {
     IsFinite is_finite "tf.is_finite";
 }
 
-/// `-x`, also written so, of the shape and dtype of `x` (floats and signed integers). TensorFlow: `tf.negative`.
+/// `-x`, also written so, of the shape and dtype of `x` (floats, complex numbers and signed integers). TensorFlow: `tf.negative`.
 #[track_caller]
 pub fn neg(x: impl Into<Tensor>) -> Tensor {
     unary(Neg, "Neg", x)
@@ -226,7 +226,7 @@ pub fn round(x: impl Into<Tensor>) -> Tensor {
 }
 
 /// `x` converted to `dtype`; `x` itself if it is of that dtype. Floats lose their fraction when they become integers,
-/// numbers become bools by comparing with zero. Gradients flow between floats only. TensorFlow: `tf.cast`.
+/// numbers become bools by comparing with zero. Gradients flow between floats and complex numbers only. TensorFlow: `tf.cast`.
 ///
 /// ```
 /// use tidemill_core::{DType, Graph, ops};

@@ -55,7 +55,8 @@ fn attr(value: &AttrValue) -> String {
 
 fn elements(value: &Value) -> String {
     // Numbers go through an f64 or i64 and back, which keeps all but odd NaNs and the largest u64s.
-    let exact = value.dtype() != DType::U64 && value.iter_f64().all(f64::is_finite);
+    let exact =
+        value.dtype() != DType::U64 && !value.dtype().is_complex() && value.iter_f64().all(f64::is_finite);
     if value.num_elements() > READABLE || !exact {
         return value.bytes().iter().fold("0x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"));
     }

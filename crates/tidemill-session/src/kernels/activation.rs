@@ -85,12 +85,12 @@ fn magnitude<W: Wide>(x: W) -> W {
 
 /// NaN stays NaN.
 #[inline(always)]
-fn relu<T: Element>(x: T) -> T {
+fn relu<T: Element + PartialOrd>(x: T) -> T {
     if x <= T::default() { T::default() } else { x }
 }
 
 #[inline(always)]
-fn relu_grad<T: Element>(dy: T, x: T) -> T {
+fn relu_grad<T: Element + PartialOrd>(dy: T, x: T) -> T {
     if x > T::default() { dy } else { T::default() }
 }
 

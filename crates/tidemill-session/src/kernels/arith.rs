@@ -1,7 +1,7 @@
-//! Arithmetic with TensorFlow's rules for every numeric dtype: integers wrap, floats follow IEEE 754.
+//! Arithmetic with TensorFlow's rules for every numeric dtype: integers wrap, floats follow IEEE 754, complex numbers multiply naively.
 
-use tidemill_tensor::Element;
 use tidemill_tensor::half::{bf16, f16};
+use tidemill_tensor::{Complex, Element};
 
 /// Numbers that kernels add, subtract and multiply.
 pub trait Arith: Element {
@@ -45,4 +45,8 @@ macro_rules! floats {
         }
     )*};
 }
-floats!(f16 bf16 f32 f64);
+floats!(f16 bf16 f32 f64 Complex<f32> Complex<f64>);
+
+/// Numbers that kernels compare, too: all but complex ones.
+pub trait Ordered: Arith + PartialOrd {}
+impl<T: Arith + PartialOrd> Ordered for T {}

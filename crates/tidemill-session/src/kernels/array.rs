@@ -1,14 +1,15 @@
 //! Kernels of `ops::array`: shapes, and tensors seen in other shapes and orders.
 
 use tidemill_core::ops::{
-    BroadcastTo, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2, Shape as ShapeOp,
-    ShapeN, Size, Squeeze, Transpose,
+    BroadcastTo, ConjugateTranspose, EnsureShape, ExpandDims, InvertPermutation, Rank, Reshape, ReverseV2,
+    Shape as ShapeOp, ShapeN, Size, Squeeze, Transpose,
 };
 use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
-use tidemill_tensor::{Element, dispatch_int};
+use tidemill_tensor::{Complex, Element, dispatch_complex, dispatch_int};
 
 use super::copy::StridedCopy;
-use super::{Args, CompileCx, Compiled, KernelTable};
+use super::elementwise::map1;
+use super::{Args, CompileCx, Compiled, KernelTable, Step};
 
 pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ShapeOp>(|_, cx| shapes(cx));
@@ -25,6 +26,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ExpandDims>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<Squeeze>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<Transpose>(|_, cx| transpose(cx));
+    table.compiled::<ConjugateTranspose>(|_, cx| conjugate_transpose(cx));
     table.compiled::<InvertPermutation>(|_, cx| invert_permutation(cx));
     table.compiled::<ReverseV2>(|_, cx| reverse(cx));
     table.compiled::<BroadcastTo>(|_, cx| broadcast_to(cx));
@@ -101,6 +103,19 @@ fn transpose(cx: &CompileCx) -> Result<Compiled> {
     }
     let strides: Vec<isize> = axes.iter().map(|a| strides[*a]).collect();
     strided(cx, &strides, 0)
+}
+
+fn conjugate_transpose(cx: &CompileCx) -> Result<Compiled> {
+    let compiled = transpose(cx)?;
+    dispatch_complex!(cx.dtype(0), R => match compiled {
+        Compiled::Alias(_) => map1::<Complex<R>, Complex<R>>(cx, |z: Complex<R>| z.conj()),
+        Compiled::Step(Step { run, .. }) => Compiled::step(move |args: &mut Args| {
+            run(args)?;
+            args.output::<Complex<R>>(0).iter_mut().for_each(|z| *z = z.conj());
+            Ok(())
+        }),
+        other => Ok(other),
+    }, else => Ok(compiled))
 }
 
 fn reverse(cx: &CompileCx) -> Result<Compiled> {

@@ -2,7 +2,7 @@
 
 use tidemill_core::ops::Cast;
 use tidemill_core::{DType, Error, Result};
-use tidemill_tensor::{Element, dispatch_any};
+use tidemill_tensor::{Complex, Element, dispatch_any, dispatch_complex};
 
 use super::elementwise::map1;
 use super::{CompileCx, Compiled, KernelTable};
@@ -11,7 +11,8 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Cast>(|_, cx| cast(cx));
 }
 
-/// Floats become integers toward zero, saturating, NaN becoming 0; integers wrap; anything but 0 is true.
+/// Floats become integers toward zero, saturating, NaN becoming 0; integers wrap; anything but 0 is true;
+/// complex numbers become others by their real part.
 fn cast(cx: &CompileCx) -> Result<Compiled> {
     let (from, to) = (cx.dtype(0), cx.output_dtype(0));
     if from == to {
@@ -19,6 +20,11 @@ fn cast(cx: &CompileCx) -> Result<Compiled> {
     }
     // Through an i64 integers keep every bit, through an f64 floats do.
     let exact = from.is_integer() || from == DType::Bool;
+    if from.is_complex() {
+        return dispatch_complex!(from, R => dispatch_any!(to, U => {
+            map1::<Complex<R>, U>(cx, |z: Complex<R>| U::from_c128(z.to_c128()))
+        }, else => unsupported(cx)), else => unsupported(cx));
+    }
     dispatch_any!(from, T => dispatch_any!(to, U => match exact {
         true if from != DType::U64 || !to.is_float() => map1::<T, U>(cx, |x: T| U::from_i64(x.to_i64())),
         _ => map1::<T, U>(cx, |x: T| U::from_f64(x.to_f64())),

@@ -92,7 +92,8 @@ impl StridedCopy {
                 1 => self.walk::<1>(from, to),
                 2 => self.walk::<2>(from, to),
                 4 => self.walk::<4>(from, to),
-                _ => self.walk::<8>(from, to),
+                8 => self.walk::<8>(from, to),
+                _ => self.walk::<16>(from, to),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use tidemill_core::ops::{GatherNd, GatherV2, OneHot, ScatterNd, UnsortedSegmentSum};
 use tidemill_core::{DType, Error, Result, normalise_axis};
-use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -101,7 +101,7 @@ fn scatter_nd(cx: &CompileCx) -> Result<Compiled> {
             cx.shape(1)
         )));
     }
-    dispatch_int!(cx.dtype(0), I => dispatch_numeric!(cx.dtype(1), T => Compiled::step(move |args: &mut Args| {
+    dispatch_int!(cx.dtype(0), I => dispatch_arith!(cx.dtype(1), T => Compiled::step(move |args: &mut Args| {
         let (indices, updates, out) = (args.input::<I>(0), args.input::<T>(1), args.output::<T>(0));
         out.fill(T::from_i64(0));
         for i in 0..count {
@@ -154,7 +154,7 @@ fn unsorted_segment_sum(cx: &CompileCx) -> Result<Compiled> {
     }
     let row: usize = data.iter().skip(ids.rank()).product();
     let segments = out.first().copied().unwrap_or(0);
-    dispatch_numeric!(cx.dtype(0), T => dispatch_int!(cx.dtype(1), I => Compiled::step(move |args: &mut Args| {
+    dispatch_arith!(cx.dtype(0), T => dispatch_int!(cx.dtype(1), I => Compiled::step(move |args: &mut Args| {
         let (data, ids, out) = (args.input::<T>(0), args.input::<I>(1), args.output::<T>(0));
         out.fill(T::from_i64(0));
         for (i, id) in ids.iter().enumerate() {

@@ -6,7 +6,7 @@ use tidemill_core::ops::{
 };
 use tidemill_core::{DType, Error, Result};
 use tidemill_tensor::half::{bf16, f16};
-use tidemill_tensor::{Element, dispatch_float, dispatch_int, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_arith, dispatch_float, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
 use super::elementwise::{Map2, map2};
@@ -232,7 +232,7 @@ fn power<T: Arith>(x: T, mut exponent: i64) -> T {
     result
 }
 
-fn add_n(cx: &CompileCx) -> Result<Compiled> {
+pub(super) fn add_n(cx: &CompileCx) -> Result<Compiled> {
     let count = cx.num_inputs();
     if count == 1 {
         return Ok(Compiled::Alias(0));
@@ -241,10 +241,14 @@ fn add_n(cx: &CompileCx) -> Result<Compiled> {
         return Ok(Compiled::Values(Box::new(|inputs| objects::sum(inputs).map(|sum| vec![sum]))));
     }
     if count == 2 {
-        return arithmetic(cx, Operation::Add);
+        return dispatch_arith!(
+            cx.dtype(0),
+            T => map2::<T, T>(cx, |x: T, y: T| Arith::add(x, y)),
+            else => unsupported(cx),
+        );
     }
     let level = cx.level();
-    dispatch_numeric!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
+    dispatch_arith!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
         let out = args.output::<T>(0);
         run(level, Sum::<T> { args, count, out });
         Ok(())

@@ -3,7 +3,7 @@
 use tidemill_core::ops::MatMul;
 use tidemill_core::{DType, Error, Result};
 use tidemill_tensor::half::bf16;
-use tidemill_tensor::{Element, dispatch_int};
+use tidemill_tensor::{Complex, Element, dispatch_int};
 
 use super::simd::run;
 use super::skinny::{self, Product, Way};
@@ -39,6 +39,8 @@ fn matmul(op: &MatMul, cx: &CompileCx) -> Result<Compiled> {
             Some(way) => skinny_step::<f64>(cx, sizes, way),
             None => gemm_step::<f64>(sizes, 0.0, 1.0),
         },
+        DType::C64 => gemm_step::<Complex<f32>>(sizes, Complex::ZERO, Complex::ONE),
+        DType::C128 => gemm_step::<Complex<f64>>(sizes, Complex::ZERO, Complex::ONE),
         DType::F16 => gemm_step::<gemm::f16>(sizes, gemm::f16::ZERO, gemm::f16::ONE),
         DType::BF16 => bf16_step(sizes),
         dtype => dispatch_int!(dtype, T => integer_step::<T>(sizes), else => {

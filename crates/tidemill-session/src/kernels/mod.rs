@@ -19,15 +19,18 @@ pub mod simd;
 
 mod activation;
 mod array;
+mod batch_matmul;
 mod bitwise;
 mod broadcast;
 mod cast;
 mod clip;
 mod compare;
+mod complex;
 mod constant;
 mod control;
 mod conv;
 mod copy;
+mod fft;
 mod gather;
 mod image;
 mod in_top_k;
@@ -281,6 +284,7 @@ impl KernelTable {
         let mut table = KernelTable::default();
         activation::register(&mut table);
         array::register(&mut table);
+        batch_matmul::register(&mut table);
         bitwise::register(&mut table);
         cast::register(&mut table);
         clip::register(&mut table);
@@ -288,6 +292,7 @@ impl KernelTable {
         constant::register(&mut table);
         control::register(&mut table);
         conv::register(&mut table);
+        fft::register(&mut table);
         broadcast::register(&mut table);
         gather::register(&mut table);
         image::register(&mut table);
@@ -318,6 +323,8 @@ impl KernelTable {
         unary::register(&mut table);
         unique::register(&mut table);
         updates::register(&mut table);
+        // Last, for it adds to what the others have registered.
+        complex::register(&mut table);
         table
     }
 
@@ -341,6 +348,21 @@ impl KernelTable {
             None => Err(Error::internal("the kernel table maps an op to another op's kernel")),
         };
         self.by_op.insert(TypeId::of::<O>(), Arc::new(erased));
+        self
+    }
+
+    /// Registers the kernel for a first operand of complex dtype, beside the one for real numbers.
+    pub(crate) fn complex<O: Op>(&mut self, compile: fn(&O, &CompileCx) -> Result<Compiled>) -> &mut Self {
+        let real = self.by_op.get(&TypeId::of::<O>()).cloned();
+        self.compiled::<O>(compile);
+        let (Some(real), Some(complex)) = (real, self.by_op.get(&TypeId::of::<O>()).cloned()) else {
+            return self;
+        };
+        let either = move |op: &dyn AnyOp, cx: &CompileCx| match cx.dtype(0).is_complex() {
+            true => complex(op, cx),
+            false => real(op, cx),
+        };
+        self.by_op.insert(TypeId::of::<O>(), Arc::new(either));
         self
     }
 

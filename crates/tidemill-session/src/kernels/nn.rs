@@ -11,7 +11,7 @@ use tidemill_core::ops::{
 };
 use tidemill_core::{DType, Error, Result, Shape};
 use tidemill_tensor::half::{bf16, f16};
-use tidemill_tensor::{Element, dispatch_float, dispatch_numeric};
+use tidemill_tensor::{Complex, Element, dispatch_arith, dispatch_float};
 
 use super::arith::Arith;
 use super::elementwise::Walk;
@@ -35,11 +35,11 @@ pub(super) fn register(table: &mut KernelTable) {
         }
         _ => dispatch_float!(cx.dtype(0), T => sparse_cross_entropy::<T, i64>(cx), else => unsupported()),
     });
-    table.compiled::<BiasAdd>(|op, cx| {
-        dispatch_numeric!(cx.dtype(0), T => bias_add::<T>(cx, &op.data_format), else => unsupported())
-    });
+    table.compiled::<BiasAdd>(
+        |op, cx| dispatch_arith!(cx.dtype(0), T => bias_add::<T>(cx, &op.data_format), else => unsupported()),
+    );
     table.compiled::<BiasAddGrad>(|op, cx| {
-        dispatch_numeric!(cx.dtype(0), T => bias_add_grad::<T>(cx, &op.data_format), else => unsupported())
+        dispatch_arith!(cx.dtype(0), T => bias_add_grad::<T>(cx, &op.data_format), else => unsupported())
     });
     table.compiled::<L2Loss>(
         |_, cx| dispatch_float!(cx.dtype(0), T => l2_loss::<T>(cx), else => unsupported()),
@@ -518,7 +518,7 @@ macro_rules! summand {
         }
     )*};
 }
-summand!(f32 f64 i8 i16 i32 i64 u8 u16 u32 u64);
+summand!(f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 Complex<f32> Complex<f64>);
 summand!(@half f16 bf16);
 
 fn bias_add_grad<T: Summand>(cx: &CompileCx, data_format: &str) -> Result<Compiled> {

@@ -2,7 +2,7 @@
 
 use tidemill_core::ops::{MirrorPad, MirrorPadGrad, Pad, PadV2, Tile};
 use tidemill_core::{Error, Result, Shape};
-use tidemill_tensor::{dispatch_any, dispatch_numeric};
+use tidemill_tensor::{dispatch_any, dispatch_arith};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -121,7 +121,7 @@ fn mirror_pad_grad(op: &MirrorPadGrad, cx: &CompileCx) -> Result<Compiled> {
             .collect();
         places.push(flat(&at, &shape));
     });
-    dispatch_numeric!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
+    dispatch_arith!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
         let (dy, out) = (args.input::<T>(0), args.output::<T>(0));
         out.fill(T::default());
         for (dy, at) in dy.iter().zip(&places) {

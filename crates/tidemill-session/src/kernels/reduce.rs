@@ -7,9 +7,9 @@
 use tidemill_core::ops::{All, Any, ArgMax, ArgMin, EuclideanNorm, Max, Mean, Min, Prod, Sum};
 use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
 use tidemill_tensor::half::{bf16, f16};
-use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_arith, dispatch_int, dispatch_numeric};
 
-use super::arith::Arith;
+use super::arith::{Arith, Ordered};
 use super::simd::{Body, Isa, Level, run, wide};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
@@ -180,8 +180,8 @@ folds! {
     Add: Arith, T::from_i64(0), |a, b| a.add(b);
     Multiply: Arith, T::from_i64(1), |a, b| a.mul(b);
     // A NaN stays: it compares unequal to itself.
-    Largest: Arith, T::from_f64(f64::NEG_INFINITY), |a, b| if b > a || !is(b) { b } else { a };
-    Smallest: Arith, T::from_f64(f64::INFINITY), |a, b| if b < a || !is(b) { b } else { a };
+    Largest: Ordered, T::from_f64(f64::NEG_INFINITY), |a, b| if b > a || !is(b) { b } else { a };
+    Smallest: Ordered, T::from_f64(f64::INFINITY), |a, b| if b < a || !is(b) { b } else { a };
 }
 
 #[derive(Clone, Copy)]
@@ -241,23 +241,27 @@ fn numbers(cx: &CompileCx, reduction: Reduction) -> Result<Compiled> {
     match cx.dtype(0) {
         DType::F16 if wide => halves::<f16>(folds, level, reduction, |x: f32| f16::from_f32(x)),
         DType::BF16 if wide => halves::<bf16>(folds, level, reduction, |x: f32| bf16::from_f32(x)),
-        dtype => dispatch_numeric!(dtype, T => match reduction {
+        dtype if wide => dispatch_arith!(dtype, T => match reduction {
             Reduction::Sum => plain::<T, _>(folds, level, Add, |_| ()),
             Reduction::Mean => {
                 let count = folds.count;
                 plain::<T, _>(folds, level, Add, move |out: &mut [T]| divide(out, count))
             }
-            Reduction::Prod => plain::<T, _>(folds, level, Multiply, |_| ()),
             Reduction::Norm => plain::<T, _>(folds, level, Squares, roots),
+            _ => plain::<T, _>(folds, level, Multiply, |_| ()),
+        }, else => Err(Error::unimplemented("a reduction of this dtype"))),
+        dtype => dispatch_numeric!(dtype, T => match reduction {
             Reduction::Max => plain::<T, _>(folds, level, Largest, |_| ()),
-            Reduction::Min => plain::<T, _>(folds, level, Smallest, |_| ()),
+            _ => plain::<T, _>(folds, level, Smallest, |_| ()),
         }, else => Err(Error::unimplemented("a reduction of this dtype"))),
     }
 }
 
 /// Sums become means. The mean of nothing is NaN; of integers, 0.
 fn divide<T: Element>(out: &mut [T], count: usize) {
-    if T::DTYPE.is_float() {
+    if T::DTYPE.is_complex() {
+        out.iter_mut().for_each(|v| *v = T::from_c128(v.to_c128() / count as f64));
+    } else if T::DTYPE.is_float() {
         let count = count as f64;
         out.iter_mut().for_each(|v| *v = T::from_f64(v.to_f64() / count));
     } else {
@@ -339,7 +343,6 @@ fn bools(cx: &CompileCx, all: bool) -> Result<Compiled> {
     plain::<bool, _>(Folds::new(&cx.shape(0), &axes)?, cx.level(), Bools { all }, |_| ())
 }
 
-#[allow(clippy::bool_comparison)] // one of the dtypes is bool
 fn arg_extreme(cx: &CompileCx, largest: bool) -> Result<Compiled> {
     let Some(axis) = cx.ints(1) else { return Ok(Compiled::Deferred) };
     let shape = cx.shape(0);
@@ -349,25 +352,36 @@ fn arg_extreme(cx: &CompileCx, largest: bool) -> Result<Compiled> {
         return Err(Error::invalid(format!("axis {axis} of {shape} is empty: it has no extreme element")));
     }
     let inner: usize = shape.iter().skip(axis + 1).product();
-    dispatch_any!(cx.dtype(0), T => {
-        dispatch_int!(cx.output_dtype(0), O => Compiled::step(move |args: &mut Args| {
-            let (x, out) = (args.input::<T>(0), args.output::<O>(0));
-            for (block, out) in x.chunks_exact(n * inner.max(1)).zip(out.chunks_exact_mut(inner.max(1))) {
-                for (i, out) in out.iter_mut().enumerate() {
-                    let mut best = (0, block[i]);
-                    for at in 1..n {
-                        let v = block[at * inner + i];
-                        // The first of equals stays, and so does a NaN before any number.
-                        if if largest { v > best.1 } else { v < best.1 } {
-                            best = (at, v);
-                        }
+    match cx.dtype(0) {
+        DType::Bool => arg_extreme_of::<bool>(cx, [n, inner], largest),
+        dtype => dispatch_numeric!(dtype, T => arg_extreme_of::<T>(cx, [n, inner], largest), else => {
+            Err(Error::unimplemented("an extreme of this dtype"))
+        }),
+    }
+}
+
+fn arg_extreme_of<T: Element + PartialOrd>(
+    cx: &CompileCx,
+    [n, inner]: [usize; 2],
+    largest: bool,
+) -> Result<Compiled> {
+    dispatch_int!(cx.output_dtype(0), O => Compiled::step(move |args: &mut Args| {
+        let (x, out) = (args.input::<T>(0), args.output::<O>(0));
+        for (block, out) in x.chunks_exact(n * inner.max(1)).zip(out.chunks_exact_mut(inner.max(1))) {
+            for (i, out) in out.iter_mut().enumerate() {
+                let mut best = (0, block[i]);
+                for at in 1..n {
+                    let v = block[at * inner + i];
+                    // The first of equals stays, and so does a NaN before any number.
+                    if if largest { v > best.1 } else { v < best.1 } {
+                        best = (at, v);
                     }
-                    *out = O::from_i64(best.0 as i64);
                 }
+                *out = O::from_i64(best.0 as i64);
             }
-            Ok(())
-        }), else => Err(Error::unimplemented("indices of this dtype")))
-    }, else => Err(Error::unimplemented("an extreme of this dtype")))
+        }
+        Ok(())
+    }), else => Err(Error::unimplemented("indices of this dtype")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tidemill_core::ops::{
     ScatterUpdate,
 };
 use tidemill_core::{Error, Result, Value};
-use tidemill_tensor::{Element, dispatch_any, dispatch_int, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -28,12 +28,12 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ScatterUpdate>(
         |_, cx| dispatch_any!(cx.dtype(0), T => scatter::<T>(cx, |_, new| new), else => unsupported()),
     );
-    table.compiled::<ScatterAdd>(|_, cx| {
-        dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::add), else => unsupported())
-    });
-    table.compiled::<ScatterSub>(|_, cx| {
-        dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::sub), else => unsupported())
-    });
+    table.compiled::<ScatterAdd>(
+        |_, cx| dispatch_arith!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::add), else => unsupported()),
+    );
+    table.compiled::<ScatterSub>(
+        |_, cx| dispatch_arith!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::sub), else => unsupported()),
+    );
 }
 
 fn count_up_to<T: Element>(limit: i64) -> Result<Compiled> {
@@ -96,7 +96,7 @@ fn assign(op: &Assign, cx: &CompileCx) -> Result<Compiled> {
 }
 
 fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
-    dispatch_numeric!(cx.dtype(0), T => {
+    dispatch_arith!(cx.dtype(0), T => {
         let f = if negate { Arith::sub } else { Arith::add };
         Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
             let value = initialised::<T>(variables[0])?;

@@ -7,7 +7,7 @@ use tidemill_core::ops::{
 use tidemill_core::{Error, Result};
 use tidemill_tensor::{dispatch_float, dispatch_int, dispatch_numeric};
 
-use super::arith::Arith;
+use super::arith::{Arith, Ordered};
 use super::elementwise::map1;
 use super::real::{Real, real_functions};
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -69,7 +69,7 @@ fn sign(cx: &CompileCx) -> Result<Compiled> {
 
 /// NaN stays NaN, and both zeros become 0.
 #[inline(always)]
-fn sign_of<T: Arith>(x: T) -> T {
+fn sign_of<T: Ordered>(x: T) -> T {
     let (zero, one) = (T::default(), T::from_i64(1));
     let or_nan = if x == zero { zero } else { x };
     let or_above = if x > zero { one } else { or_nan };

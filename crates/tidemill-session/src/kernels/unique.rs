@@ -27,8 +27,9 @@ fn unique<T: Element>(op: &Unique, _: &CompileCx) -> Result<Compiled> {
                 distinct.push(*x);
                 distinct.len() as i64 - 1
             };
-            let place =
-                if x.partial_cmp(x).is_some() { *places.entry(key(*x)).or_insert_with(add) } else { add() };
+            #[allow(clippy::eq_op)]
+            let is_number = x == x;
+            let place = if is_number { *places.entry(key(*x)).or_insert_with(add) } else { add() };
             idx.push(place);
         }
         let idx = Value::from(idx);
@@ -38,8 +39,13 @@ fn unique<T: Element>(op: &Unique, _: &CompileCx) -> Result<Compiled> {
 }
 
 /// Equal for equal elements; 0.0 equals -0.0. A NaN equals nothing and has no key.
-fn key<T: Element>(x: T) -> u64 {
-    if T::DTYPE.is_float() { (x.to_f64() + 0.0).to_bits() } else { x.to_i64() as u64 }
+fn key<T: Element>(x: T) -> [u64; 2] {
+    let bits = |part: f64| (part + 0.0).to_bits();
+    match T::DTYPE {
+        dtype if dtype.is_complex() => [bits(x.to_c128().re), bits(x.to_c128().im)],
+        dtype if dtype.is_float() => [bits(x.to_f64()), 0],
+        _ => [x.to_i64() as u64, 0],
+    }
 }
 
 #[cfg(test)]
