@@ -27,7 +27,23 @@
 #![forbid(unsafe_code)]
 
 pub use tidemill_core::ops::{
-    self, Norm, TensorArray, abs, acos, acosh, add, add_n, angle, argmax, argmax_with, argmin, argmin_with, asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast, ceil, check_numerics, complex, complex_abs, concat, cond, conj, cos, cosh, diag_part, div, einsum, ensure_shape, equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather, gather_axis, gather_batch, gather_nd, greater, greater_equal, group, identity, imag, index, invert_permutation, is_finite, is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p, logical_and, logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum, mirror_pad, mul, multiply, neg, norm, not_equal, one_hot, one_hot_with, ones_like, pad, pad_value, pow, print, qr, random_shuffle, rank, real, reciprocal, reduce_all, reduce_all_with, reduce_any, reduce_any_with, reduce_euclidean_norm, reduce_euclidean_norm_with, reduce_max, reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod, reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, round, rsqrt, scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign, sin, sinh, size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice, strided_slice_with, sub, subtract, tan, tanh, tensordot, tile, trace, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unsorted_segment_sum, unstack, unstack_num, where_, while_loop, zeros_like,
+    self, Norm, TensorArray, abs, acos, acosh, add, add_n, angle, argmax, argmax_with, argmin, argmin_with,
+    asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast,
+    ceil, check_numerics, complex, complex_abs, concat, cond, conj, cos, cosh, diag_part, div, einsum,
+    ensure_shape, equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather,
+    gather_axis, gather_batch, gather_nd, greater, greater_equal, group, identity, imag, index,
+    invert_permutation, is_finite, is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p,
+    logical_and, logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose,
+    maximum, minimum, mirror_pad, mul, multiply, neg, norm, not_equal, one_hot, one_hot_with, ones_like, pad,
+    pad_value, pow, print, qr, random_shuffle, rank, real, reciprocal, reduce_all, reduce_all_with,
+    reduce_any, reduce_any_with, reduce_euclidean_norm, reduce_euclidean_norm_with, reduce_max,
+    reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod,
+    reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, round, rsqrt,
+    scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign,
+    sin, sinh, size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes,
+    stack, stop_gradient, strided_slice, strided_slice_with, sub, subtract, tan, tanh, tensordot, tile,
+    trace, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unsorted_segment_sum,
+    unstack, unstack_num, where_, while_loop, zeros_like,
 };
 #[doc(no_inline)]
 pub use tidemill_core::{

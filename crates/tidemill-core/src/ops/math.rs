@@ -4,8 +4,8 @@ use tidemill_tensor::DType;
 
 use super::broadcast::unbroadcast;
 use super::{
-    Log, Select, binary, cast, conj, greater, greater_equal, less_equal, list, neg, not_equal, ones_like, select,
-    square, zeros_like,
+    Log, Select, binary, cast, conj, greater, greater_equal, less_equal, list, neg, not_equal, ones_like,
+    select, square, zeros_like,
 };
 use crate::attrs;
 use crate::autodiff::{GradCx, Gradient, Grads};

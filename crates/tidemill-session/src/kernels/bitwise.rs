@@ -33,7 +33,7 @@ pub(super) fn register(table: &mut KernelTable) {
 
 /// By how many places to shift an integer of this type.
 #[inline(always)]
-fn places<T: Element>(y: T) -> u32 {
+fn places<T: Element + PartialOrd>(y: T) -> u32 {
     let last = 8 * size_of::<T>() as i64 - 1;
     // An unsigned count beyond `i64` reads as negative; it is large.
     let wide = y.to_i64();

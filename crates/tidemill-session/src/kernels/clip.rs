@@ -47,7 +47,7 @@ pub(super) fn register(table: &mut KernelTable) {
 }
 
 /// NaN stays NaN.
-fn clip<T: Element>(cx: &CompileCx) -> Result<Compiled> {
+fn clip<T: Element + PartialOrd>(cx: &CompileCx) -> Result<Compiled> {
     let shape = cx.shape(0);
     let scalar = [1, 2].map(|i| cx.shape(i).rank() == 0);
     if (1..3).any(|i| !scalar[i - 1] && cx.shape(i) != shape) {

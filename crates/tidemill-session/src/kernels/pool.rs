@@ -139,7 +139,7 @@ impl Window<'_> {
     }
 
     /// Where the largest element stands, the first of several; a NaN counts as larger. `None` for an empty window.
-    fn largest<T: Element>(&self, x: &[T]) -> Option<usize> {
+    fn largest<T: Element + PartialOrd>(&self, x: &[T]) -> Option<usize> {
         let mut best: Option<usize> = None;
         self.each(|i| {
             if best.is_none_or(|b| x[i] > x[b] || is_nan(x[i]) && !is_nan(x[b])) {

@@ -21,6 +21,7 @@ pub(super) trait Real: Element {
 /// `f32` or `f64`.
 pub(super) trait Wide:
     Element
+    + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
