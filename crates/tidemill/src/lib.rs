@@ -50,7 +50,8 @@ pub use tidemill_core::{
     Attr, AttrMap, AttrValue, Attributes, Body, CollectionItem, DType, Dim, Effect, Error, ErrorKind, GradCx,
     Gradient, Gradients, Grads, Graph, IndexedSlices, InferCx, IntoGrad, NoGrad, Node, NodeId, Op, OpSet,
     Operation, Origin, Output, PartialShape, Result, Reuse, Schema, Shape, Tensor, TensorType, Value,
-    Variable, VariableOptions, VariableScope, attrs, custom_gradient, gradients, grads, keys, try_gradients,
+    Variable, VariableOptions, VariableScope, attrs, custom_gradient, gradients, grads, keys, recompute_grad,
+    try_gradients,
 };
 pub use tidemill_nn::clip::{clip_by_global_norm, clip_by_norm, clip_by_value, global_norm};
 pub use tidemill_nn::sequence::{SequenceLoss, sequence_mask};
@@ -127,4 +128,8 @@ pub mod image {
 mod guides {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../../docs/loops.md")]
+    struct Loops;
+    #[doc = include_str!("../../../docs/static_and_dynamic.md")]
+    struct StaticAndDynamic;
 }
