@@ -25,7 +25,7 @@ mod variable;
 pub use attr::{Attr, AttrMap, AttrValue, Attributes};
 pub use autodiff::{
     CustomGradient, GradCx, Gradient, Gradients, Grads, IndexedSlices, IntoGrad, NoGrad, custom_gradient,
-    gradients, try_gradients,
+    gradients, recompute_grad, try_gradients,
 };
 pub use error::{Error, ErrorKind, OperandNote, Origin, Result};
 pub use graph::{

@@ -8,29 +8,21 @@ use crate::error::{Error, Result};
 use crate::handle::Tensor;
 use crate::ops::IdentityN;
 
-type Rule = dyn Fn(&[Tensor]) -> Vec<Tensor> + Send + Sync;
+type Rule = dyn Fn(&GradCx) -> Result<Grads> + Send + Sync;
 
 /// A gradient rule given as a closure; lives on an [`IdentityN`] node.
 #[derive(Clone)]
 pub struct CustomGradient {
     rule: Arc<Rule>,
-    outputs: usize,
 }
 
 impl CustomGradient {
+    pub(super) fn new(rule: impl Fn(&GradCx) -> Result<Grads> + Send + Sync + 'static) -> CustomGradient {
+        CustomGradient { rule: Arc::new(rule) }
+    }
+
     pub(crate) fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        let dys: Vec<Tensor> = (0..self.outputs).map(|i| cx.dy(i)).collect();
-        let dxs = (self.rule)(&dys);
-        let inputs = cx.num_inputs() - self.outputs;
-        if dxs.len() != inputs {
-            return Err(Error::internal(format!(
-                "the custom gradient gives {} gradients for {inputs} inputs",
-                dxs.len()
-            )));
-        }
-        let mut grads: Grads = (0..self.outputs).map(|_| NoGrad.into_grad()).collect();
-        grads.extend(dxs.into_iter().map(IntoGrad::into_grad));
-        Ok(grads)
+        (self.rule)(cx)
     }
 }
 
@@ -69,7 +61,21 @@ where
 {
     let graph = crate::graph::graph_of(inputs);
     let (outputs, rule) = f(inputs);
-    let gradient = CustomGradient { rule: Arc::new(rule), outputs: outputs.len() };
+    let count = outputs.len();
+    let gradient = CustomGradient::new(move |cx| {
+        let dys: Vec<Tensor> = (0..count).map(|i| cx.dy(i)).collect();
+        let dxs = rule(&dys);
+        let inputs = cx.num_inputs() - count;
+        if dxs.len() != inputs {
+            return Err(Error::internal(format!(
+                "the custom gradient gives {} gradients for {inputs} inputs",
+                dxs.len()
+            )));
+        }
+        let mut grads: Grads = (0..count).map(|_| NoGrad.into_grad()).collect();
+        grads.extend(dxs.into_iter().map(IntoGrad::into_grad));
+        Ok(grads)
+    });
     let all = graph.op(IdentityN { gradient: Some(gradient) }).inputs(&outputs).inputs(inputs).tensors();
-    all[..outputs.len()].to_vec()
+    all[..count].to_vec()
 }

@@ -5,6 +5,7 @@
 
 mod custom;
 mod engine;
+mod recompute;
 mod slices;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 pub use custom::{CustomGradient, custom_gradient};
 pub(crate) use engine::differentiable;
 pub use engine::{Gradients, gradients, try_gradients};
+pub use recompute::recompute_grad;
 pub use slices::IndexedSlices;
 
 use crate::graph::{Graph, Node};

@@ -66,6 +66,12 @@ impl OpBuilder {
         }
     }
 
+    /// Starts the operation of a node once more, to be given its operands: with its op, its origin, and the last part of its name.
+    pub(crate) fn again(graph: &Graph, node: &Node) -> OpBuilder {
+        let name = node.name.rsplit('/').next().unwrap_or(&node.name);
+        OpBuilder::new(graph, node.op.clone()).name(name).origin(node.origin.clone())
+    }
+
     /// The name to make unique; the op type if not given. A name that ends in a slash is taken exactly as it is: the
     /// result of a function that opened a name scope has the scope's name.
     pub fn name(mut self, name: impl Into<String>) -> Self {

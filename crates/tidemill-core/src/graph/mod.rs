@@ -89,7 +89,7 @@ impl Drop for GraphInner {
 
 #[derive(Default)]
 pub(crate) struct State {
-    nodes: Vec<Arc<Node>>,
+    pub(crate) nodes: Vec<Arc<Node>>,
     by_name: FxHashMap<Arc<str>, NodeId>,
     names: Names,
     last_group: Option<Group>,

@@ -128,6 +128,8 @@ pub enum Compiled {
     Step(Step),
     /// Output 0 is the buffer of this operand; only the shape may differ. Costs nothing at run time.
     Alias(usize),
+    /// Every output is the operand at its place.
+    Aliases,
     /// There is nothing to do.
     Nothing,
     /// The value of an operand is needed that is not constant ([`CompileCx::value`] gave `None`): the session compiles again

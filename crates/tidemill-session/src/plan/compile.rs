@@ -268,6 +268,11 @@ impl Planner<'_> {
                         self.slot_of.insert(out, inputs[i]);
                         return Ok(None);
                     }
+                    Compiled::Aliases => {
+                        let outputs = (0..).map(|index| Ref { inst: id, index });
+                        self.slot_of.extend(outputs.zip(inputs));
+                        return Ok(None);
+                    }
                     Compiled::Step(step) => {
                         (in_place, joins, parts) = (step.in_place, step.joins, step.parts);
                         StepKind::Kernel(step.run)

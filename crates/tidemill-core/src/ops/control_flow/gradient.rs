@@ -3,8 +3,8 @@
 //! The gradient of a loop is a loop: it runs through the turns backwards, carries the gradients of the carries, adds up those of the
 //! captures, and stacks those of the xs. Its body is the ordinary gradient of the forward body, built in a region whose *forward*
 //! region is that body; what it uses of the forward turn is thereby captured. A captured slice of the xs is scanned again, a capture
-//! of the forward body is captured again, and whatever else is needed is a *residual*: a copy of the forward loop stacks it, turn by
-//! turn. The gradient of a conditional is a conditional on the same predicate; a copy of the forward conditional hands out the
+//! of the forward body is captured again, what is made of those and constants alone is made again outside, and whatever else is
+//! needed is a *residual*: a copy of the forward loop stacks it, turn by turn. The gradient of a conditional is a conditional on the same predicate; a copy of the forward conditional hands out the
 //! residuals of the branch that it takes, and [`FakeParam`]s for those of the other.
 //!
 //! The copy stands where the forward operation stands, inside of the same body if that is in one, so that its residuals can be
@@ -12,24 +12,25 @@
 //! (`Merged` in the session's `program`), so the graph is never changed, everything runs once, and what is random or has effects is
 //! never computed again. As everything is an ordinary [`Loop`] or [`If`], gradients of gradients come by themselves.
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::region::close;
-use super::{FakeParam, If, Loop};
+use super::{FakeParam, If, Loop, is_pure};
 use crate::autodiff::{GradCx, Gradient, Gradients, Grads, differentiable};
 use crate::error::{Origin, Result};
-use crate::graph::Body;
+use crate::graph::{Body, Graph, Node, OpBuilder};
 use crate::handle::Tensor;
 use crate::ids::{NodeId, Output};
 use crate::infer::TensorType;
 use crate::op::Op;
-use crate::ops;
+use crate::ops::{self, Const};
 
 pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
     let graph = cx.graph();
     let layout = op.layout();
     let body = &op.body;
-    let flows = |ty: &TensorType| differentiable(ty.dtype);
+    let flows = |ty: &TensorType| differentiable(ty.dtype) && !ty.is_ref;
     // What gradients are kept of: every carry that has them, and the captures and xs that someone wants one of.
     let carries: Vec<usize> = (0..op.carries).filter(|c| flows(body.param_type(*c))).collect();
     let ys: Vec<usize> = (0..layout.ys)
@@ -83,16 +84,20 @@ pub(super) fn of_loop(op: &Loop, cx: &GradCx) -> Result<Grads> {
     let mut scanned: Vec<(NodeId, Tensor)> = vec![];
     let mut residuals: Vec<(NodeId, Output)> = vec![];
     let mut outer: Vec<(NodeId, Tensor)> = vec![];
+    let operands = cx.xs();
+    let mut invariants = Invariants::of(graph, body, first_capture, &operands[layout.body_captures..]);
     for capture in &turn.captures {
         let from_forward = graph.region_of(capture.outer.node) == body.region();
         let place = body.params().iter().position(|p| *p == capture.outer.node);
         match place {
             _ if !from_forward => outer.push((capture.param, value(capture.outer))),
-            Some(p) if p >= first_capture => {
-                outer.push((capture.param, cx.x(layout.body_captures + p - first_capture)));
+            Some(p) if (op.carries..first_capture).contains(&p) => {
+                scanned.push((capture.param, cx.x(layout.xs + p - op.carries)));
             }
-            Some(p) if p >= op.carries => scanned.push((capture.param, cx.x(layout.xs + p - op.carries))),
-            _ => residuals.push((capture.param, capture.outer)),
+            _ => match invariants.outside(capture.outer)? {
+                Some(same) => outer.push((capture.param, same)),
+                None => residuals.push((capture.param, capture.outer)),
+            },
         }
     }
     let forward = if residuals.is_empty() {
@@ -146,9 +151,13 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
         .filter(|i| differentiable(cx.y_type(*i).dtype) && cx.dy_as_is(*i).is_some())
         .collect();
     let d_results: Vec<Tensor> = results.iter().map(|i| cx.dy(*i)).collect();
-    let wanted: Vec<usize> =
-        (1..cx.num_inputs()).filter(|i| cx.needs(*i) && differentiable(cx.x_type(*i).dtype)).collect();
     let branches = [(&op.then, 1), (&op.orelse, 1 + op.then.params().len())];
+    let flows = |i: usize| {
+        let (body, first) = branches[usize::from(i >= branches[1].1)];
+        let ty = body.param_type(i - first);
+        differentiable(ty.dtype) && !ty.is_ref
+    };
+    let wanted: Vec<usize> = (1..cx.num_inputs()).filter(|i| cx.needs(*i) && flows(*i)).collect();
     // A branch gives the gradients of all captures; of the other branch's, zeros.
     let backward = |(body, first): (&Body, usize)| {
         let own = |i: &usize| (first..first + body.params().len()).contains(i);
@@ -220,6 +229,67 @@ pub(super) fn of_if(op: &If, cx: &GradCx) -> Result<Grads> {
         grads[*i] = Some(Gradient::Dense(t));
     }
     Ok(grads)
+}
+
+/// The values of a body that are the same in every turn, because they are made of captures and constants alone.
+struct Invariants<'a> {
+    graph: &'a Graph,
+    body: &'a Body,
+    /// For each value that was asked for, the like of it outside of the loop, if it is the same in every turn.
+    known: FxHashMap<Output, Option<Tensor>>,
+}
+
+impl<'a> Invariants<'a> {
+    /// Those of a body whose parameters from `first` on are these captures.
+    fn of(graph: &'a Graph, body: &'a Body, first: usize, captures: &[Tensor]) -> Invariants<'a> {
+        let params = body.params().iter().map(|p| Output::new(*p, 0)).enumerate();
+        let known = params.map(|(i, p)| (p, i.checked_sub(first).map(|i| captures[i]))).collect();
+        Invariants { graph, body, known }
+    }
+
+    /// Makes a value of the body outside of it, if it is the same in every turn.
+    fn outside(&mut self, value: Output) -> Result<Option<Tensor>> {
+        // What stands on each other may be deep: operands first, by a list of what is still to be made.
+        let mut waiting = vec![value];
+        while let Some(next) = waiting.last().copied() {
+            if self.known.contains_key(&next) {
+                waiting.pop();
+                continue;
+            }
+            let node = self.graph.node(next.node);
+            let same = self.may_be_the_same(&node);
+            if same && let Some(o) = node.inputs.iter().find(|o| !self.known.contains_key(*o)) {
+                waiting.push(*o);
+                continue;
+            }
+            let inputs = match same {
+                true => node.inputs.iter().map(|o| self.known[o]).collect(),
+                false => None::<Vec<Tensor>>,
+            };
+            let made = match inputs {
+                Some(inputs) => OpBuilder::again(self.graph, &node).inputs(&inputs).try_build()?.outputs(),
+                None => vec![],
+            };
+            for index in 0..node.outputs.len() {
+                self.known.insert(Output::new(next.node, index as u32), made.get(index).copied());
+            }
+        }
+        Ok(self.known[&value])
+    }
+
+    /// Whether an operation of the body gives the same in every turn if its operands do, and cannot fail where there is no turn: as it could on the
+    /// integers that it is given, an index out of range for one, unless those are constants.
+    fn may_be_the_same(&self, node: &Node) -> bool {
+        let harmless = |o: &Output| {
+            let source = self.graph.node(o.node);
+            let ty = &source.outputs[o.index as usize];
+            source.op.is::<Const>() || (ty.dtype.is_float() && !ty.is_ref)
+        };
+        node.region == self.body.region()
+            && node.controls.is_empty()
+            && is_pure(&*node.op)
+            && node.inputs.iter().all(harmless)
+    }
 }
 
 /// The type of a value, also of a variable's.

@@ -20,12 +20,25 @@ use crate::autodiff::{GradCx, Grads};
 use crate::error::{Error, Result};
 use crate::graph::Body;
 use crate::infer::{InferCx, PartialValue, TensorType};
-use crate::op::{Op, OpSet};
+use crate::op::{AnyOp, Op, OpSet};
 use crate::schema::{Effect, Schema, Signature};
 use crate::{AttrMap, Attributes, attrs, grads};
 
 pub(super) fn register(set: OpSet) -> OpSet {
     set.with::<Loop>().with::<If>().with::<Param>().with::<FakeParam>()
+}
+
+/// Whether an op gives the same again on the same values and does nothing else: whether it is pure, and so is what is in its bodies.
+pub(crate) fn is_pure(op: &dyn AnyOp) -> bool {
+    let body_is_pure = |body: &Body| body.nodes().iter().all(|(_, n)| n.op.is::<Param>() || is_pure(&*n.op));
+    let bodies: Vec<&Body> = if let Some(op) = op.downcast::<Loop>() {
+        op.cond.iter().chain([&op.body]).collect()
+    } else if let Some(op) = op.downcast::<If>() {
+        vec![&op.then, &op.orelse]
+    } else {
+        vec![]
+    };
+    op.effect() == Effect::Pure && bodies.into_iter().all(body_is_pure)
 }
 
 /// A parameter of a body.
