@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod arrays;
+mod assignments;
 mod branches;
 mod loops;
 mod nests;

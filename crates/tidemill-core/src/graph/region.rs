@@ -305,14 +305,6 @@ impl State {
             ))
             .with_help("return it from the body, and use the result"));
         }
-        let node = &self.nodes[output.node.index()];
-        if node.outputs[output.index as usize].is_ref {
-            return Err(Error::unimplemented(format!(
-                "the variable \"{}\" is assigned inside the body of a loop or conditional",
-                node.name
-            ))
-            .with_help("return the new value from the body, and assign it outside"));
-        }
         Ok(self.capture(current, output))
     }
 
@@ -344,6 +336,9 @@ impl State {
         }
         let source = self.nodes[outer.node.index()].clone();
         let ty = source.outputs[outer.index as usize].clone();
+        // What a gradient uses of the turn that it goes back through is the value; a body that assigns a variable refers to it.
+        let of_forward = forward == Some(source.region);
+        let ty = if of_forward { TensorType::new(ty.dtype, ty.shape) } else { ty };
         let base = source.name.rsplit('/').next().unwrap_or("capture");
         let (name, _) = self.names.claim(super::join(&self.context.name_scope, base));
         let param = self.push(Node {

@@ -7,7 +7,7 @@
 use tidemill_tensor::{DType, PartialShape};
 
 use crate::attrs;
-use crate::autodiff::{GradCx, Grads};
+use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::{Error, Result, or_panic};
 use crate::grads;
 use crate::handle::Tensor;
@@ -87,6 +87,9 @@ impl Op for Assign {
         }
         updated_variable(cx, 1)
     }
+    fn grad(&self, _: &GradCx) -> Result<Grads> {
+        Ok(grads![NoGrad, NoGrad])
+    }
 }
 
 /// A reference to the same variable; what uses it waits for what this waits for.
@@ -134,6 +137,9 @@ macro_rules! assign_op {
                     .effect(Effect::Stateful);
             fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
                 updated_variable(cx, 1)
+            }
+            fn grad(&self, _: &GradCx) -> Result<Grads> {
+                Ok(grads![NoGrad, NoGrad])
             }
         }
     )*};

@@ -70,6 +70,10 @@ pub(super) fn operand(plan: &Plan, frame: &Frame, slot: usize, ty: &TensorType) 
 /// What operand `i` of a step is now; the step is its only owner if nobody needs it afterwards.
 pub(super) fn take(plan: &Plan, step: &PlanStep, frame: &mut Frame, i: usize) -> Result<Item> {
     let (slot, ty) = (step.inputs()[i] as usize, &step.types[i]);
+    if ty.is_ref {
+        // A variable that a body assigns: that is at hand there.
+        return Ok(Item::Value(Value::zeros(ty.dtype, [0])?));
+    }
     if !step.last_use(i) {
         return operand(plan, frame, slot, ty);
     }

@@ -12,6 +12,7 @@ use super::dynamic::{self, store};
 use super::{Frame, Item, RunCx, run_steps};
 use crate::kernels::args::RawBuf;
 use crate::plan::{LoopStep, Place, Plan, PlanStep, SubPlan};
+use crate::variables::Guard;
 
 /// A buffer of its own.
 type Buffer = AVec<u8, ConstAlign<64>>;
@@ -21,6 +22,7 @@ pub(super) fn run_if(
     step: &PlanStep,
     branches: &[SubPlan; 2],
     frame: &mut Frame,
+    variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<()> {
     let taken = operand(plan, step, frame, 0)?.value()?.to_scalar::<bool>()?;
@@ -29,7 +31,7 @@ pub(super) fn run_if(
     let feeds = (first..first + branch.plan.num_feeds)
         .map(|i| dynamic::take(plan, step, frame, i))
         .collect::<Result<_>>()?;
-    let results = branch.run_items(feeds, cx)?;
+    let results = branch.run_items(feeds, variables, cx)?;
     let declared = &step.types[step.num_inputs..];
     for ((slot, item), ty) in step.outputs().iter().zip(results).zip(declared) {
         store(plan, *slot as usize, item, ty, frame)?;
@@ -42,13 +44,14 @@ pub(super) fn run_loop(
     step: &PlanStep,
     inner: &LoopStep,
     frame: &mut Frame,
+    variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<()> {
     let limit = turns(plan, step, inner, frame)?;
     if inner.is_static {
-        with_buffers(plan, step, inner, limit, frame, cx)
+        with_buffers(plan, step, inner, limit, frame, variables, cx)
     } else {
-        with_items(plan, step, inner, limit, frame, cx)
+        with_items(plan, step, inner, limit, frame, variables, cx)
     }
 }
 
@@ -87,11 +90,16 @@ fn turns(plan: &Plan, step: &PlanStep, inner: &LoopStep, frame: &Frame) -> Resul
 
 impl SubPlan {
     /// Runs the plan on values.
-    fn run_items(&self, feeds: SmallVec<[Item; 4]>, cx: &RunCx) -> Result<SmallVec<[Item; 4]>> {
+    fn run_items(
+        &self,
+        feeds: SmallVec<[Item; 4]>,
+        variables: &mut [Guard<'_>],
+        cx: &RunCx,
+    ) -> Result<SmallVec<[Item; 4]>> {
         cx.check_memory(self.plan.arena_bytes)?;
         let mut frame = self.frames.take(&self.plan)?;
         frame.bind_feeds(&self.plan, feeds);
-        let outcome = run_steps(&self.plan, &mut 0, &mut frame, &mut [], cx);
+        let outcome = run_steps(&self.plan, &mut 0, &mut frame, variables, cx);
         let results =
             outcome.and_then(|()| self.plan.fetches.iter().map(|f| frame.fetch(&self.plan, f)).collect());
         self.frames.give_back(&self.plan, frame);
@@ -102,10 +110,16 @@ impl SubPlan {
     ///
     /// # Safety
     /// The buffers are of the types that the plan declares for its feeds, and live until the next run of this frame.
-    unsafe fn run_buffers(&self, frame: &mut Frame, feeds: &[RawBuf], cx: &RunCx) -> Result<()> {
+    unsafe fn run_buffers(
+        &self,
+        frame: &mut Frame,
+        feeds: &[RawBuf],
+        variables: &mut [Guard<'_>],
+        cx: &RunCx,
+    ) -> Result<()> {
         // SAFETY: as promised by the caller.
         unsafe { frame.bind_buffers(&self.plan, feeds) };
-        run_steps(&self.plan, &mut 0, frame, &mut [], cx)
+        run_steps(&self.plan, &mut 0, frame, variables, cx)
     }
 }
 
@@ -200,6 +214,7 @@ fn with_buffers(
     inner: &LoopStep,
     limit: Option<usize>,
     outer: &mut Frame,
+    variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<()> {
     let layout = inner.layout;
@@ -263,7 +278,7 @@ fn with_buffers(
         if let (Some(cond), Some(frame)) = (&inner.cond, &mut frames.cond) {
             cond_feeds[..carries].copy_from_slice(&feeds[..carries]);
             // SAFETY: carries and captures have the types that specialising gave the parameters, and live as long as this run.
-            unsafe { cond.run_buffers(frame, &cond_feeds, cx)? };
+            unsafe { cond.run_buffers(frame, &cond_feeds, variables, cx)? };
             let go_on = result(&cond.plan, frame, 0);
             // SAFETY: the condition's result is one valid bool.
             if !unsafe { go_on.ptr.cast::<bool>().read() } {
@@ -281,7 +296,7 @@ fn with_buffers(
         }
         let Some(frame) = &mut frames.body else { break };
         // SAFETY: as for the condition; slices are of the parameters' types.
-        unsafe { inner.body.run_buffers(frame, &feeds, cx)? };
+        unsafe { inner.body.run_buffers(frame, &feeds, variables, cx)? };
         for (c, carry) in buffers.iter_mut().enumerate().filter(|(_, carry)| !carry.stays) {
             feeds[c] = carry.put(result(&inner.body.plan, frame, c))?;
         }
@@ -379,6 +394,7 @@ fn with_items(
     inner: &LoopStep,
     limit: Option<usize>,
     outer: &mut Frame,
+    variables: &mut [Guard<'_>],
     cx: &RunCx,
 ) -> Result<()> {
     let layout = inner.layout;
@@ -396,7 +412,7 @@ fn with_items(
         cx.check_stop()?;
         if let Some(cond) = &inner.cond {
             let feeds = carries.iter().chain(&cond_captures).cloned().collect();
-            if !cond.run_items(feeds, cx)?[0].value()?.to_scalar::<bool>()? {
+            if !cond.run_items(feeds, variables, cx)?[0].value()?.to_scalar::<bool>()? {
                 break;
             }
         }
@@ -410,7 +426,7 @@ fn with_items(
             feeds.push(x.slice(at)?);
         }
         feeds.extend(captures.iter().cloned());
-        let mut results = inner.body.run_items(feeds, cx)?.into_iter();
+        let mut results = inner.body.run_items(feeds, variables, cx)?.into_iter();
         carries = results.by_ref().take(count_carries).collect();
         for (stack, y) in ys.iter_mut().zip(results) {
             kept = kept.saturating_add(y.bytes());

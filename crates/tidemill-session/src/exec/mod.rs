@@ -138,8 +138,8 @@ fn step_once(
             let missing = contents.iter().position(|c| c.is_none());
             run(&mut contents, &mut args).map_err(|e| name_variable(e, plan, missing.map(|i| written[i])))
         }
-        StepKind::Loop(inner) => loops::run_loop(plan, step, inner, frame, cx),
-        StepKind::If(inner) => loops::run_if(plan, step, inner, frame, cx),
+        StepKind::Loop(inner) => loops::run_loop(plan, step, inner, frame, variables, cx),
+        StepKind::If(inner) => loops::run_if(plan, step, inner, frame, variables, cx),
         StepKind::Copy => dynamic::copy(plan, step, frame),
         StepKind::Dynamic(op, writes) => dynamic::step(plan, step, &**op, writes, frame, variables, cx),
     }

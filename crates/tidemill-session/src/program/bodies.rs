@@ -1,6 +1,7 @@
 //! Loops and conditionals of a program, and the programs of their bodies.
 //!
-//! A body becomes a program whose feeds are the body's parameters and whose fetches are its results. Loops, and conditionals, over one
+//! A body becomes a program whose feeds are the body's parameters and whose fetches are its results. Variables that it assigns are no
+//! feeds: they have the numbers that they have outside. Loops, and conditionals, over one
 //! body with the same operands do the same work and differ only in what they hand out (a gradient asks for residuals): they become one,
 //! which hands out what any of them does.
 
@@ -9,9 +10,9 @@ use std::fmt;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tidemill_core::ops::{FakeParam, If, Loop};
-use tidemill_core::{Body, Node, Output, PartialShape, RegionId, Result, TensorType};
+use tidemill_core::{Body, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType};
 
-use super::{Kind, Program};
+use super::{Kind, Program, ProgramVariable};
 use std::sync::Arc;
 
 /// A loop in a program.
@@ -37,9 +38,9 @@ pub struct IfInst {
 }
 
 impl LoopInst {
-    fn build(nodes: &[Arc<Node>], op: &Loop) -> Result<LoopInst> {
-        let cond = op.cond.as_ref().map(|body| body_program(nodes, body)).transpose()?;
-        Ok(LoopInst { op: op.clone(), cond, body: body_program(nodes, &op.body)? })
+    fn build(outside: &Outside, op: &Loop) -> Result<LoopInst> {
+        let cond = op.cond.as_ref().map(|body| outside.program(body)).transpose()?;
+        Ok(LoopInst { op: op.clone(), cond, body: outside.program(&op.body)? })
     }
 
     /// The programs inside.
@@ -49,23 +50,48 @@ impl LoopInst {
 }
 
 impl IfInst {
-    fn build(nodes: &[Arc<Node>], op: &If) -> Result<IfInst> {
-        Ok(IfInst {
-            op: op.clone(),
-            then: body_program(nodes, &op.then)?,
-            orelse: body_program(nodes, &op.orelse)?,
-        })
+    fn build(outside: &Outside, op: &If) -> Result<IfInst> {
+        Ok(IfInst { op: op.clone(), then: outside.program(&op.then)?, orelse: outside.program(&op.orelse)? })
     }
 }
 
-fn body_program(nodes: &[Arc<Node>], body: &Body) -> Result<Program> {
-    let feeds: Vec<(Output, TensorType)> = body
-        .params()
-        .iter()
-        .enumerate()
-        .map(|(i, p)| (Output::new(*p, 0), body.param_type(i).clone()))
-        .collect();
-    Program::build_from(nodes, body.results(), &[], &feeds)
+/// What a body's program needs to know of the program around it.
+pub(super) struct Outside<'a> {
+    /// All nodes of the graph.
+    pub(super) nodes: &'a [Arc<Node>],
+    /// The variables known so far.
+    pub(super) variables: &'a [ProgramVariable],
+    /// Which of them the parameters of bodies refer to, that refer to any.
+    pub(super) references: FxHashMap<Output, usize>,
+}
+
+impl Outside<'_> {
+    fn program(&self, body: &Body) -> Result<Program> {
+        let feeds: Vec<(Output, TensorType)> = body
+            .params()
+            .iter()
+            .enumerate()
+            .map(|(i, p)| (Output::new(*p, 0), body.param_type(i).clone()))
+            .collect();
+        Program::build_from(self, body.results(), &[], &feeds)
+    }
+}
+
+/// The parameter that each operand of a loop or conditional becomes; `None` for operands that are no captures.
+pub(super) fn params(node: &Node) -> Vec<Option<NodeId>> {
+    let captures =
+        |body: &Body, from: usize| body.params()[from..].iter().copied().map(Some).collect::<Vec<_>>();
+    let mut all = vec![];
+    if let Some(op) = node.op.downcast::<Loop>() {
+        all.resize(op.layout().cond_captures, None);
+        all.extend(op.cond.iter().flat_map(|cond| captures(cond, op.carries)));
+        all.extend(captures(&op.body, op.carries + op.xs));
+    } else if let Some(op) = node.op.downcast::<If>() {
+        all.push(None);
+        all.extend(captures(&op.then, 0));
+        all.extend(captures(&op.orelse, 0));
+    }
+    all
 }
 
 /// What tells which loops, and which conditionals, do the same work: the body, the direction, and the operands.
@@ -146,24 +172,24 @@ impl Given {
 
 /// The operation that gives what all of its kind give: its kind, and the types of the results.
 pub(super) fn build(
-    nodes: &[Arc<Node>],
+    outside: &Outside,
     node: &Node,
     more: &[Given],
 ) -> Result<Option<(Kind, SmallVec<[TensorType; 1]>)>> {
     let from = |i: usize| more.iter().map(|g| g.from[i]).collect::<Vec<_>>();
     let mut types = node.outputs.clone();
-    let further = more.iter().map(|g| g.ty(nodes));
+    let further = more.iter().map(|g| g.ty(outside.nodes));
     if let Some(op) = node.op.downcast::<Loop>() {
         let op = Loop { body: op.body.with_results(&from(0)), ..op.clone() };
         let count = types.pop();
         types.extend(further);
         types.extend(count);
-        return Ok(Some((Kind::Loop(Box::new(LoopInst::build(nodes, &op)?)), types)));
+        return Ok(Some((Kind::Loop(Box::new(LoopInst::build(outside, &op)?)), types)));
     }
     let Some(op) = node.op.downcast::<If>() else { return Ok(None) };
     let op = If { then: op.then.with_results(&from(0)), orelse: op.orelse.with_results(&from(1)) };
     types.extend(further);
-    Ok(Some((Kind::If(Box::new(IfInst::build(nodes, &op)?)), types)))
+    Ok(Some((Kind::If(Box::new(IfInst::build(outside, &op)?)), types)))
 }
 
 /// The operation that stands for others, and what it gives.

@@ -6,10 +6,10 @@
 
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
-use tidemill_core::ops::{Const, Identity, Loop, PlaceholderWithDefault, VariableV2};
+use tidemill_core::ops::{Const, Identity, Loop, Param, Placeholder, PlaceholderWithDefault, VariableV2};
 use tidemill_core::{Error, Graph, Node, NodeId, OpRef, Output, RegionId, Result, TensorType};
 
-use super::bodies::{self, Built, Given, Merged, Work};
+use super::bodies::{self, Built, Given, Merged, Outside, Work};
 use super::{Inst, InstId, Kind, Program, ProgramVariable, Ref};
 use std::sync::Arc;
 
@@ -36,16 +36,18 @@ impl Program {
             .with_origin(node.origin.clone())
             .with_help("fetch the result of the loop or conditional"));
         }
-        Program::build_from(&nodes, fetches, targets, feeds)
+        let outside = Outside { nodes: &nodes, variables: &[], references: FxHashMap::default() };
+        Program::build_from(&outside, fetches, targets, feeds)
     }
 
     /// [`build`](Program::build) for the graph's nodes, or for a body: its results are fetched, its parameters fed.
     pub(super) fn build_from(
-        nodes: &[Arc<Node>],
+        outside: &Outside,
         fetches: &[Output],
         targets: &[NodeId],
         feeds: &[(Output, TensorType)],
     ) -> Result<Program> {
+        let nodes = outside.nodes;
         let fed: FxHashMap<Output, usize> = feeds.iter().enumerate().map(|(i, (o, _))| (*o, i)).collect();
         let needed = prune(nodes, fetches, targets, &fed);
         let mut builder = Builder {
@@ -58,10 +60,11 @@ impl Program {
             places: FxHashMap::default(),
             fed: &fed,
             feeds,
+            references: &outside.references,
             insts: vec![],
             node_inst: vec![None; nodes.len()],
             feed_inst: vec![None; feeds.len()],
-            variables: vec![],
+            variables: outside.variables.to_vec(),
             variable_of: FxHashMap::default(),
             shared: FxHashMap::default(),
         };
@@ -151,13 +154,15 @@ impl Program {
             from += 1;
             for user in self.ids().filter(|u| u.index() > alias.inst.index()) {
                 let inst = self.inst(user);
-                let may_alias =
-                    inst.inputs.contains(&alias) && inst.writes.is_empty() && inst.outputs.len() == 1;
-                let same_bytes = may_alias
-                    && inst.outputs[0].dtype == self.ty(alias).dtype
-                    && inst.outputs[0].shape.num_elements() == self.ty(alias).shape.num_elements();
-                if same_bytes {
-                    let out = Ref { inst: user, index: 0 };
+                if !inst.inputs.contains(&alias) || !inst.writes.is_empty() {
+                    continue;
+                }
+                let same_bytes = |ty: &TensorType| {
+                    let have = self.ty(alias);
+                    ty.dtype == have.dtype && ty.shape.num_elements() == have.shape.num_elements()
+                };
+                for (index, _) in inst.outputs.iter().enumerate().filter(|(_, ty)| same_bytes(ty)) {
+                    let out = Ref { inst: user, index: index as u32 };
                     if self.fetches.contains(&out) || self.users(out).any(outlives) {
                         return true;
                     }
@@ -193,10 +198,10 @@ fn prune(
     for i in (0..nodes.len()).rev() {
         if needed[i] {
             nodes[i].inputs.iter().for_each(|o| visit(o, &mut needed));
-            // A fed placeholder does not run, so nothing can wait for it.
+            // A fed placeholder, or a parameter of a body, does not run, so nothing can wait for it.
             let runs = |c: &&NodeId| {
-                !(nodes[c.index()].op.is::<tidemill_core::ops::Placeholder>()
-                    && fed.contains_key(&Output::new(**c, 0)))
+                let op = &nodes[c.index()].op;
+                !((op.is::<Placeholder>() || op.is::<Param>()) && fed.contains_key(&Output::new(**c, 0)))
             };
             nodes[i].controls.iter().filter(runs).for_each(|c| needed[c.index()] = true);
         }
@@ -212,6 +217,8 @@ struct Builder<'a> {
     places: FxHashMap<NodeId, Vec<u32>>,
     fed: &'a FxHashMap<Output, usize>,
     feeds: &'a [(Output, TensorType)],
+    /// The feeds that refer to variables, and which.
+    references: &'a FxHashMap<Output, usize>,
     insts: Vec<Inst>,
     node_inst: Vec<Option<InstId>>,
     feed_inst: Vec<Option<InstId>>,
@@ -229,7 +236,7 @@ impl Builder<'_> {
     }
 
     fn node(&mut self, id: NodeId, node: &Arc<Node>) -> Result<()> {
-        if node.op.is::<tidemill_core::ops::Placeholder>() {
+        if node.op.is::<Placeholder>() {
             // Needed as a value: not fed (prune stops at feeds). Needed as a target: runs as nothing when fed.
             if self.fed.contains_key(&Output::new(id, 0)) {
                 return Ok(());
@@ -290,25 +297,40 @@ impl Builder<'_> {
             let all: Vec<Given> = work.results.iter().chain(&more).copied().collect();
             self.places.insert(id, places(&all));
             self.built.insert(work.key.clone(), (InstId(self.insts.len() as u32), all));
-            if let Some((kind, outputs)) = bodies::build(self.nodes, node, &more)? {
+            let mut outside = Outside { nodes: self.nodes, variables: &[], references: FxHashMap::default() };
+            for (operand, param) in node.inputs.iter().zip(bodies::params(node)) {
+                let Some(param) = param.filter(|p| self.nodes[p.index()].outputs[0].is_ref) else { continue };
+                let r = self.value(*operand, &self.nodes[operand.node.index()].clone());
+                if let Some(variable) = self.variable_of.get(&r.inst) {
+                    outside.references.insert(Output::new(param, 0), *variable);
+                }
+            }
+            outside.variables = &self.variables;
+            if let Some((kind, outputs)) = bodies::build(&outside, node, &more)? {
                 (inst.kind, inst.outputs) = (kind, outputs);
             }
         }
         let values: SmallVec<[Ref; 4]> =
             node.inputs.iter().map(|o| self.value(*o, &self.nodes[o.node.index()].clone())).collect();
         let specs = node.op.signature().spread(values.len())?;
+        let params = bodies::params(node);
+        let assigned = |i: usize| {
+            let param = params.get(i).copied().flatten();
+            param.is_some_and(|p| self.nodes[p.index()].outputs[0].is_ref)
+        };
+        let assigned: SmallVec<[bool; 4]> = (0..values.len()).map(assigned).collect();
         let mut order: SmallVec<[InstId; 8]> = values.iter().map(|r| r.inst).collect();
         order.extend(inst.after.iter().copied());
-        for (r, spec) in values.into_iter().zip(specs) {
-            let operand = if spec.reference {
-                let Some(&variable) = self.variable_of.get(&r.inst) else {
-                    return Err(Error::invalid(format!(
-                        "`{}` is a variable that is written, and is fed",
-                        spec.name
-                    ))
-                    .with_node(node.op.name(), &node.name)
-                    .with_origin(node.origin.clone()));
-                };
+        for ((r, spec), assigned) in values.into_iter().zip(specs).zip(assigned) {
+            let operand = if assigned {
+                // Both branches of a conditional may assign it.
+                let variable = self.variable_behind(r, &spec.name, node)?;
+                if !inst.writes.contains(&variable) {
+                    inst.writes.push(variable);
+                }
+                r
+            } else if spec.reference {
+                let variable = self.variable_behind(r, &spec.name, node)?;
                 if inst.writes.contains(&variable) {
                     return Err(Error::invalid(format!(
                         "`{}` is a variable that another operand is already",
@@ -326,15 +348,24 @@ impl Builder<'_> {
         }
         let first = inst.writes.first().copied();
         let made = self.push(inst);
-        if let Some((stand_in, _)) = work.and_then(|work| self.built.get_mut(&work.key)) {
+        if let Some((stand_in, _)) = work.as_ref().and_then(|work| self.built.get_mut(&work.key)) {
             *stand_in = made;
         }
-        if let Some(variable) = first {
+        if let Some(variable) = first.filter(|_| work.is_none()) {
             // Output references are those of the first operand, in every op there is.
             self.variable_of.insert(made, variable);
         }
         self.node_inst[id.index()] = Some(made);
         Ok(())
+    }
+
+    /// The variable that a reference refers to.
+    fn variable_behind(&self, r: Ref, operand: &str, node: &Node) -> Result<usize> {
+        self.variable_of.get(&r.inst).copied().ok_or_else(|| {
+            Error::invalid(format!("`{operand}` is a variable that is written, and is fed"))
+                .with_node(node.op.name(), &node.name)
+                .with_origin(node.origin.clone())
+        })
     }
 
     fn variable(&mut self, op: &VariableV2, id: NodeId, node: &Node) -> usize {
@@ -359,8 +390,9 @@ impl Builder<'_> {
             Some(&feed) => match self.feed_inst[feed] {
                 Some(inst) => inst,
                 None => {
+                    let variable = self.references.get(&o).copied();
                     let inst = self.push(Inst {
-                        kind: Kind::Feed(feed),
+                        kind: variable.map_or(Kind::Feed(feed), Kind::Variable),
                         inputs: SmallVec::new(),
                         after: SmallVec::new(),
                         outputs: smallvec![self.feeds[feed].1.clone()],
@@ -370,6 +402,7 @@ impl Builder<'_> {
                         origin: node.origin.clone(),
                     });
                     self.feed_inst[feed] = Some(inst);
+                    self.variable_of.extend(variable.map(|variable| (inst, variable)));
                     inst
                 }
             },
