@@ -43,6 +43,32 @@ fn memory_grows_with_the_steps_and_is_given_back() {
     let after = MEMORY.current_usage();
     assert!(after < before + 20_000, "{} bytes are left when graphs and sessions are gone", after - before);
 
+    // One graph takes all lengths.
+    let one_graph = || {
+        let g = tf::Graph::new();
+        let x = g.placeholder(tf::f32, [None, None, Some(4)]);
+        let (outputs, _) = DynamicRnn::new(&BasicRNNCell::new(16)).build(x);
+        let loss = tf::reduce_mean(tf::square(outputs));
+        let train_step = tf::train::GradientDescentOptimizer::new(0.1).minimize(loss);
+        let nodes = g.len();
+        let sess = tf::Session::new(&g);
+        sess.run(g.variables_initializer(&g.global_variables()), feed! {}).unwrap();
+        let peaks = [1, 2, 10, 500, 1000, 2000].map(|steps| {
+            let data = tf::Value::zeros(tf::f32, [32, steps, 4]).unwrap();
+            let before = MEMORY.current_usage();
+            MEMORY.reset_peak_usage();
+            sess.run((loss, train_step), feed! { x => data }).unwrap();
+            MEMORY.peak_usage() - before
+        });
+        assert_eq!(g.len(), nodes + 1, "the graph has not grown, but for the initializer");
+        let [.., few, many, most] = peaks;
+        let (first, second) = (many - few, most - many);
+        assert!(first.abs_diff(second / 2) * 50 < first, "500 more steps: {first} bytes, then 1000: {second}");
+    };
+    one_graph();
+    let left = MEMORY.current_usage().saturating_sub(before);
+    assert!(left < 20_000, "{left} bytes are left when the graph and its session are gone");
+
     // Of plans for other lengths only so many are kept.
     let g = tf::Graph::new();
     let x = g.placeholder(tf::f32, [None, None, Some(1)]);

@@ -306,3 +306,29 @@ fn what_an_inner_loop_draws_is_drawn_once() {
     let (dx, product) = tf::Session::new(&s.g).run((dx, product), &s.feeds).unwrap();
     assert!(dx.allclose(&product, 1e-12, 0.0), "{dx} {product}");
 }
+
+#[test]
+fn what_is_the_same_in_every_turn_is_not_kept_for_each() {
+    let memory = |turns: usize| {
+        let g = tf::Graph::new();
+        let (x, c) = (g.placeholder(tf::f64, [1000]), g.placeholder(tf::f64, [1000]));
+        // The gradient needs tanh(c) * 2, and what each turn starts from.
+        let step = |y: Tensor, _: Tensor| (tf::sin(y) * (tf::tanh(c) * 2.0), ());
+        let (y, ()) = tf::scan(step, x, g.zeros(tf::f32, [turns]), ScanOptions::default());
+        let dx = tf::gradients([y], [x])[0].unwrap();
+        let feeds = feed! { x => vec![1.0; 1000], c => vec![1.0; 1000] };
+        tf::Session::new(&g).memory_report(dx, feeds).unwrap().total()
+    };
+    assert_eq!((memory(200) - memory(100)) / 100 / 8000, 1);
+
+    let s = setup();
+    let step = |(i, y): (Tensor, Tensor)| (i + 1, tf::sin(y) * (tf::tanh(s.c) * 2.0) + tf::exp(s.x));
+    let (_, y) = tf::while_loop(|(i, _)| i.lt(3), step, (s.int(0), s.x));
+    s.check(y, &each(|x, c| repeat(3, x, |y| y.sin() * c.tanh() * 2.0 + x.exp())));
+    // Where there is no turn, what is the same in every turn is not computed, and cannot fail.
+    let rows = tf::stack([s.x, s.c], 0);
+    let seven = s.g.placeholder_with_default(s.int(7), ());
+    let step = |(i, y): (Tensor, Tensor)| (i + 1, y * tf::sin(tf::gather(rows, seven)));
+    let (_, y) = tf::while_loop(|(i, _)| i.lt(0), step, (s.int(0), s.x));
+    s.check(y, &X);
+}

@@ -14,12 +14,18 @@ enum Piece {
     TimesC,
     PlusX,
     Gate,
+    /// Times what is the same in every turn.
+    Invariant,
     /// So many turns, the number fed or known.
     Loop(i32, bool, Vec<Piece>),
+    /// As long as the elements sum up to less than this, but four times at most.
+    Until(f64, Vec<Piece>),
     /// On whether the elements sum up to more than this.
     Branch(f64, Vec<Piece>, Vec<Piece>),
     /// Each turn adds a row and goes on.
     Scan(bool, Vec<Piece>),
+    /// With a gradient that computes it again.
+    Again(Vec<Piece>),
 }
 
 /// What pieces use from outside.
@@ -44,12 +50,27 @@ impl Outside {
             Piece::TimesC => y * self.c,
             Piece::PlusX => y + self.x,
             Piece::Gate => tf::tanh(y) * y,
+            Piece::Invariant => y * (tf::tanh(self.c) * 0.5 + tf::sin(self.x)),
             Piece::Loop(turns, _, body) if unroll => (0..*turns).fold(y, |y, _| all(y, body)),
             Piece::Loop(turns, fed, body) => {
                 let zero = y.graph().constant(0i32);
                 let limit = if *fed { self.turns[*turns as usize] } else { y.graph().constant(*turns) };
                 tf::while_loop(|(i, _)| i.lt(limit), |(i, y)| (i + 1, all(y, body)), (zero, y)).1
             }
+            Piece::Until(limit, body) if unroll => {
+                let mut go_on = y.graph().constant(true);
+                (0..4).fold(y, |y, _| {
+                    go_on = tf::logical_and(go_on, tf::reduce_sum(y).lt(*limit));
+                    tf::where_(go_on, all(y, body), y)
+                })
+            }
+            Piece::Until(limit, body) => {
+                let zero = y.graph().constant(0i32);
+                let go_on = |(i, y): (Tensor, Tensor)| tf::logical_and(i.lt(4), tf::reduce_sum(y).lt(*limit));
+                tf::while_loop(go_on, |(i, y)| (i + 1, all(y, body)), (zero, y)).1
+            }
+            Piece::Again(body) if unroll => all(y, body),
+            Piece::Again(body) => tf::recompute_grad(|y| all(y, body), y),
             Piece::Branch(limit, then, orelse) => {
                 let above = tf::reduce_sum(y).gt(*limit);
                 match unroll {
@@ -76,13 +97,21 @@ impl Outside {
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Piece>> {
-    let leaf = prop_oneof![Just(Piece::Sin), Just(Piece::TimesC), Just(Piece::PlusX), Just(Piece::Gate)];
+    let leaf = prop_oneof![
+        Just(Piece::Sin),
+        Just(Piece::TimesC),
+        Just(Piece::PlusX),
+        Just(Piece::Gate),
+        Just(Piece::Invariant)
+    ];
     let piece = leaf.prop_recursive(3, 10, 3, |inner| {
         let some = || prop::collection::vec(inner.clone(), 0..3);
         prop_oneof![
             (0..4i32, any::<bool>(), some()).prop_map(|(n, fed, body)| Piece::Loop(n, fed, body)),
             (-1.0..1.0f64, some(), some()).prop_map(|(t, a, b)| Piece::Branch(t, a, b)),
+            (-1.0..1.0f64, some()).prop_map(|(limit, body)| Piece::Until(limit, body)),
             (any::<bool>(), some()).prop_map(|(reverse, body)| Piece::Scan(reverse, body)),
+            some().prop_map(Piece::Again),
         ]
     });
     prop::collection::vec(piece, 1..4)

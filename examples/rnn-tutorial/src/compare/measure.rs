@@ -234,6 +234,21 @@ pub fn table(rows: &[Row]) -> String {
     table
 }
 
+/// How long a training step of the loop takes, in those of the network written out by hand; a line for people.
+pub fn ratios(rows: &[Row]) -> String {
+    let step = |model, num_steps| {
+        let row = rows.iter().find(|row| row.model == model && row.num_steps == num_steps);
+        row.map_or(f64::NAN, |row| row.step.as_secs_f64())
+    };
+    let dynamic = rows.iter().filter(|row| row.model == Model::Dynamic);
+    let ratio = |row: &Row| {
+        let ratio = row.step.as_secs_f64() / step(Model::Manual, row.num_steps);
+        format!("{ratio:.2} at T = {}", row.num_steps)
+    };
+    let ratios: Vec<String> = dynamic.map(ratio).collect();
+    format!("A training step, dynamic / manual: {}.", ratios.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +276,10 @@ mod tests {
         assert_eq!((&*cells[0][5], &*cells[1][5]), ("2.0 MiB", "not known"));
         assert_eq!((&*cells[0][6], &*cells[2][6]), ("new graph", "same graph"));
         assert_eq!(table(&short).lines().count(), 5);
+        let mut rows = [short, long].concat();
+        rows.iter_mut().for_each(|row| row.step = Duration::from_micros(100 + row.model as u64 * 10));
+        let line = "A training step, dynamic / manual: 1.20 at T = 3, 1.20 at T = 6.";
+        assert_eq!(ratios(&rows), line);
     }
 
     #[test]

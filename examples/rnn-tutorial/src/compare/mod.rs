@@ -144,7 +144,7 @@ pub fn compare(args: &CompareArgs, to: &mut impl Write) -> Result<(), CompareErr
     bar.finish_and_clear();
     let comparison = Comparison { args: args.clone(), rows, runs };
     write_page(&comparison, &args.out)?;
-    writeln!(to, "{}", measure::table(&comparison.rows))?;
+    writeln!(to, "{}\n{}", measure::table(&comparison.rows), measure::ratios(&comparison.rows))?;
     writeln!(
         to,
         "Trained alike for {} steps, the losses differ by at most {:.1e}.",
