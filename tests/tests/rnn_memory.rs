@@ -63,7 +63,10 @@ fn memory_grows_with_the_steps_and_is_given_back() {
         assert_eq!(g.len(), nodes + 1, "the graph has not grown, but for the initializer");
         let [.., few, many, most] = peaks;
         let (first, second) = (many - few, most - many);
-        assert!(first.abs_diff(second / 2) * 50 < first, "500 more steps: {first} bytes, then 1000: {second}");
+        assert!(
+            first.abs_diff(second / 2) * 50 < first,
+            "500 more steps: {first} bytes, then 1000: {second}"
+        );
     };
     one_graph();
     let left = MEMORY.current_usage().saturating_sub(before);

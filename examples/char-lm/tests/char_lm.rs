@@ -20,7 +20,9 @@ fn text() -> String {
 
 fn trained(steps: usize) -> Trainer {
     let mut trainer = Trainer::new(SMALL, &text()).unwrap();
-    (0..steps).for_each(|_| drop(trainer.step().unwrap()));
+    for _ in 0..steps {
+        trainer.step().unwrap();
+    }
     trainer
 }
 
@@ -41,7 +43,9 @@ fn it_learns() {
     let characters = trainer.vocabulary().len() as f64;
     assert!((before - characters).abs() < 0.1 * characters, "it knows nothing: {before} of {characters}");
     let first = trainer.step().unwrap();
-    (0..150).for_each(|_| drop(trainer.step().unwrap()));
+    for _ in 0..150 {
+        trainer.step().unwrap();
+    }
     let last = trainer.step().unwrap();
     assert!(last < 0.3 * first, "the loss falls from {first} to {last}");
     let after = trainer.held_out_perplexity().unwrap();
@@ -66,7 +70,7 @@ fn training_goes_on_as_if_it_had_not_stopped() {
         (0..steps).map(|_| trainer.step().unwrap()).collect()
     };
     let mut whole = trained(stop);
-    let mut halves = trained(stop);
+    let halves = trained(stop);
     halves.checkpoint().unwrap().save(&path).unwrap();
     drop(halves);
     let mut resumed = Trainer::resume(Checkpoint::load(&path).unwrap(), &text()).unwrap();
