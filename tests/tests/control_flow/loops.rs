@@ -327,8 +327,10 @@ fn what_is_the_same_in_every_turn_is_not_kept_for_each() {
     s.check(y, &each(|x, c| repeat(3, x, |y| y.sin() * c.tanh() * 2.0 + x.exp())));
     // Where there is no turn, what is the same in every turn is not computed, and cannot fail.
     let rows = tf::stack([s.x, s.c], 0);
-    let seven = s.g.placeholder_with_default(s.int(7), ());
+    let seven = s.g.placeholder(tf::i32, ());
     let step = |(i, y): (Tensor, Tensor)| (i + 1, y * tf::sin(tf::gather(rows, seven)));
     let (_, y) = tf::while_loop(|(i, _)| i.lt(0), step, (s.int(0), s.x));
-    s.check(y, &X);
+    let feeds = s.feeds.clone().with(seven, 7i32);
+    s.value(y, &feeds, &X);
+    s.value(tf::gradients([y], [s.x])[0].unwrap(), &feeds, &[1.0, 1.0]);
 }
