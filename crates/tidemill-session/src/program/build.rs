@@ -324,13 +324,13 @@ impl Builder<'_> {
         for ((r, spec), assigned) in values.into_iter().zip(specs).zip(assigned) {
             let operand = if assigned {
                 // Both branches of a conditional may assign it.
-                let variable = self.variable_behind(r, &spec.name, node)?;
+                let variable = self.variable_behind(r, spec.name, node)?;
                 if !inst.writes.contains(&variable) {
                     inst.writes.push(variable);
                 }
                 r
             } else if spec.reference {
-                let variable = self.variable_behind(r, &spec.name, node)?;
+                let variable = self.variable_behind(r, spec.name, node)?;
                 if inst.writes.contains(&variable) {
                     return Err(Error::invalid(format!(
                         "`{}` is a variable that another operand is already",
