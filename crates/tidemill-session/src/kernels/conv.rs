@@ -37,7 +37,7 @@ pub(super) fn register(table: &mut KernelTable) {
     }
 }
 
-/// Elements of a tile of patches, at most, unless a single window has more.
+/// Elements of a tile of patches or of outputs, at most, unless a single window has more.
 const TILE: usize = 1 << 15;
 
 /// Sizes and strides of one convolution, of volumes.
@@ -131,7 +131,7 @@ impl Geometry {
 
     /// How many places a tile has.
     fn tile(&self) -> usize {
-        (TILE / self.depth().max(1)).clamp(1, self.places().max(1))
+        (TILE / self.depth().max(self.outputs).max(1)).clamp(1, self.places().max(1))
     }
 
     /// Elements of the input of one image.

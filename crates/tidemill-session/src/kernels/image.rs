@@ -67,48 +67,54 @@ impl Centres {
     }
 }
 
-/// For each element along an axis of the result, which elements it is made of, with their weights; 0 for those not used.
-type Taps = Vec<[(usize, f32); 4]>;
+/// Which elements one of the result is made of, with their weights; 0 for those not used.
+type Taps = [(usize, f32); 4];
 
-/// TensorFlow computes these in `f32`, and so must we to choose the same elements.
-fn taps(from: usize, to: usize, filter: Filter, centres: Centres) -> Taps {
-    let scale = match centres {
-        Centres::Aligned if to > 1 => (from as f32 - 1.0) / (to as f32 - 1.0),
-        _ => from as f32 / to as f32,
-    };
-    let last = from.saturating_sub(1);
-    let clamped = |i: i64| i.clamp(0, last as i64) as usize;
-    let place = |i: usize| match centres {
-        Centres::Half => (i as f32 + 0.5) * scale - 0.5,
-        _ => i as f32 * scale,
-    };
-    let tap = |i: usize| {
+/// How an axis is resized.
+#[derive(Clone, Copy)]
+struct Axis {
+    from: usize,
+    to: usize,
+    filter: Filter,
+    centres: Centres,
+}
+
+impl Axis {
+    /// TensorFlow computes these in `f32`, and so must we to choose the same elements.
+    fn taps(&self, i: usize) -> Taps {
+        let Axis { from, to, filter, centres } = *self;
+        let scale = match centres {
+            Centres::Aligned if to > 1 => (from as f32 - 1.0) / (to as f32 - 1.0),
+            _ => from as f32 / to as f32,
+        };
+        let last = from.saturating_sub(1);
+        let clamped = |i: i64| i.clamp(0, last as i64) as usize;
+        let at = match centres {
+            Centres::Half => (i as f32 + 0.5) * scale - 0.5,
+            _ => i as f32 * scale,
+        };
+        let below = at.floor();
         let mut taps = [(0usize, 0f32); 4];
         match filter {
             Filter::Nearest => {
-                let at = match centres {
-                    Centres::Aligned => (i as f32 * scale).round(),
+                let nearest = match centres {
+                    Centres::Aligned => at.round(),
                     Centres::Half => ((i as f32 + 0.5) * scale).floor(),
-                    Centres::Corners => (i as f32 * scale).floor(),
+                    Centres::Corners => below,
                 };
-                taps[0] = (clamped(at as i64), 1.0);
+                taps[0] = (clamped(nearest as i64), 1.0);
             }
             Filter::Linear => {
-                let at = place(i);
-                let below = at.floor();
                 let part = at - below;
                 taps[0] = (clamped(below as i64), 1.0 - part);
                 taps[1] = (clamped(at.ceil() as i64), part);
             }
             Filter::Cubic => {
-                let at = place(i);
-                let below = at.floor();
                 cubic(&mut taps, at - below, below as i64, centres == Centres::Half, last, clamped);
             }
         }
         taps
-    };
-    (0..to).map(tap).collect()
+    }
 }
 
 /// Keys' cubic with the parameter -1/2 where elements stand at half pixels, and then weights of elements outside are left out; with -3/4 otherwise.
@@ -143,31 +149,28 @@ fn cubic(
 struct Resize {
     batch: usize,
     channels: usize,
-    /// Height and width of what is resized.
-    from: [usize; 2],
-    rows: Taps,
-    columns: Taps,
+    rows: Axis,
+    columns: Axis,
 }
 
 impl Resize {
     fn new(images: &Shape, resized: &Shape, filter: Filter, centres: Centres) -> Resize {
-        let axis = |axis: usize| taps(images[axis], resized[axis], filter, centres);
-        Resize {
-            batch: images[0],
-            channels: images[3],
-            from: [images[1], images[2]],
-            rows: axis(1),
-            columns: axis(2),
-        }
+        let axis = |axis: usize| Axis { from: images[axis], to: resized[axis], filter, centres };
+        Resize { batch: images[0], channels: images[3], rows: axis(1), columns: axis(2) }
     }
 
     /// Calls `f` with the first channel of each element of the result and of an element that it is made of, and the weight.
     fn each(&self, mut f: impl FnMut(usize, usize, f32)) {
-        let [height, width] = self.from;
+        if self.resized_size() == 0 {
+            return;
+        }
+        let (height, width) = (self.rows.from, self.columns.from);
         let mut out = 0;
         for image in 0..self.batch {
-            for rows in &self.rows {
-                for columns in &self.columns {
+            for row in 0..self.rows.to {
+                let rows = self.rows.taps(row);
+                for column in 0..self.columns.to {
+                    let columns = self.columns.taps(column);
                     for (row, by) in rows.iter().filter(|(_, w)| *w != 0.0) {
                         for (column, bx) in columns.iter().filter(|(_, w)| *w != 0.0) {
                             let at = ((image * height + row) * width + column) * self.channels;
@@ -181,11 +184,11 @@ impl Resize {
     }
 
     fn size(&self) -> usize {
-        self.batch * self.from[0] * self.from[1] * self.channels
+        self.batch * self.rows.from * self.columns.from * self.channels
     }
 
     fn resized_size(&self) -> usize {
-        self.batch * self.rows.len() * self.columns.len() * self.channels
+        self.batch * self.rows.to * self.columns.to * self.channels
     }
 
     fn forward<T: Element, O: Element>(self) -> Result<Compiled> {

@@ -57,43 +57,57 @@ fn unsupported() -> Result<Compiled> {
     Err(Error::unimplemented("pooling of this dtype"))
 }
 
-/// The windows over a tensor: for each axis, the part of it that each window covers.
+/// The windows over a tensor.
 #[derive(Debug)]
 struct Windows {
-    axes: Vec<Vec<Range<usize>>>,
+    axes: SmallVec<[Axis; 5]>,
     strides: SmallVec<[usize; 5]>,
+}
+
+/// The windows along one axis.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    size: usize,
+    count: usize,
+    window: usize,
+    stride: usize,
+    before: usize,
+}
+
+impl Axis {
+    /// What window `i` covers of the axis.
+    fn part(&self, i: usize) -> Range<usize> {
+        let start = i * self.stride;
+        let clipped = |at: usize| at.saturating_sub(self.before).min(self.size);
+        clipped(start)..clipped(start + self.window)
+    }
 }
 
 impl Windows {
     fn new(pooling: &Pooling, input: &Shape) -> Result<Windows> {
         pooling.output(&input.into())?;
-        let mut axes = vec![];
-        for (axis, (motion, window)) in pooling.motions.iter().zip(&pooling.window).enumerate() {
+        let mut axes = SmallVec::new();
+        for (axis, (motion, &window)) in pooling.motions.iter().zip(&pooling.window).enumerate() {
             let size = input[axis];
-            let (count, before) = motion.place(size, *window)?;
-            let part = |i: usize| {
-                let start = (i * motion.stride).saturating_sub(before).min(size);
-                let end = (i * motion.stride + window).saturating_sub(before).min(size);
-                start..end
-            };
-            axes.push((0..count).map(part).collect());
+            let (count, before) = motion.place(size, window)?;
+            axes.push(Axis { size, count, window, stride: motion.stride, before });
         }
         Ok(Windows { axes, strides: input.strides().iter().copied().collect() })
     }
 
     fn count(&self) -> usize {
-        self.axes.iter().map(Vec::len).product()
+        self.axes.iter().map(|axis| axis.count).product()
     }
 
     /// Calls `f` with the number of each window and what it covers.
     fn each(&self, mut f: impl FnMut(usize, Window)) {
         let mut index: SmallVec<[usize; 5]> = SmallVec::from_elem(0, self.axes.len());
         for number in 0..self.count() {
-            let parts = index.iter().zip(&self.axes).map(|(i, axis)| axis[*i].clone()).collect();
+            let parts = index.iter().zip(&self.axes).map(|(i, axis)| axis.part(*i)).collect();
             f(number, Window { parts, strides: &self.strides });
             for (i, axis) in index.iter_mut().zip(&self.axes).rev() {
                 *i += 1;
-                if *i < axis.len() {
+                if *i < axis.count {
                     break;
                 }
                 *i = 0;
