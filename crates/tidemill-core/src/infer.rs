@@ -165,6 +165,17 @@ impl<'a> InferCx<'a> {
         }
     }
 
+    /// `InvalidArgument` when operand `i` has fewer axes than this.
+    pub fn expect_rank_at_least(&self, i: usize, rank: usize) -> Result<()> {
+        match self.shape(i).rank() {
+            Some(r) if r < rank => Err(Error::invalid(format!(
+                "operand {i} must have a rank of at least {rank}, but its shape is {}",
+                self.shape(i)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// One output of the dtype and shape of operand `i`.
     pub fn same_as_input(&self, i: usize) -> Result<Vec<TensorType>> {
         self.output(self.dtype(i), self.shape(i).clone())

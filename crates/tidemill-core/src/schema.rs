@@ -8,6 +8,7 @@
 //! | `x: i32` | one tensor of that dtype |
 //! | `xs: N*T` | any number of tensors of one dtype |
 //! | `xs: *` | any number of tensors of any dtypes |
+//! | `xs: N*T, ys: N*U` | as many of the one as of the other |
 //! | `ref: &T` | a variable's reference |
 //! | `where T: Float, I: i32\|i64` | what a type variable may be: classes (`All`, `Any Num Float Int Signed Complex` for elements that are bytes) and dtypes, with `\|` between |
 //!
@@ -184,8 +185,9 @@ impl Signature {
         match self.spread(count).ok().and_then(|specs| specs.get(i).copied()) {
             Some(spec) if spec.arity == Arity::One => spec.name.to_owned(),
             Some(spec) => {
-                let first = self.inputs.iter().take_while(|a| a.arity == Arity::One).count();
-                format!("{}[{}]", spec.name, i.saturating_sub(first))
+                let specs = self.spread(count).unwrap_or_default();
+                let first = specs.iter().position(|other| other.name == spec.name).unwrap_or(0);
+                format!("{}[{}]", spec.name, i - first)
             }
             None => format!("input {i}"),
         }
@@ -249,10 +251,13 @@ fn spread<'a>(specs: &'a [ArgSpec], count: usize, what: &str) -> Result<SmallVec
             names.join(", ")
         )));
     }
-    // A signature holds at most one list.
+    // Several lists are of one length, which TensorFlow calls `N` in all of them.
+    if lists > 1 && !(count - single).is_multiple_of(lists) {
+        return Err(Error::invalid(format!("{} {what} are not {lists} lists of one length", count - single)));
+    }
     let mut all = SmallVec::new();
     for spec in specs {
-        let times = if spec.arity == Arity::One { 1 } else { count - single };
+        let times = if spec.arity == Arity::One { 1 } else { (count - single) / lists };
         all.extend(std::iter::repeat_n(spec, times));
     }
     Ok(all)

@@ -27,23 +27,31 @@
 #![forbid(unsafe_code)]
 
 pub use tidemill_core::ops::{
-    self, Norm, TensorArray, abs, acos, acosh, add, add_n, angle, argmax, argmax_with, argmin, argmin_with,
-    asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh, broadcast_to, case, cast,
-    ceil, check_numerics, complex, complex_abs, concat, cond, conj, cos, cosh, diag_part, div, einsum,
-    ensure_shape, equal, exp, expand_dims, expm1, floor, floordiv, floormod, foldl, foldr, gather,
-    gather_axis, gather_batch, gather_nd, greater, greater_equal, group, identity, imag, index,
-    invert_permutation, is_finite, is_inf, is_nan, is_variable_initialized, less, less_equal, log, log1p,
-    logical_and, logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose,
-    maximum, minimum, mirror_pad, mul, multiply, neg, norm, not_equal, one_hot, one_hot_with, ones_like, pad,
+    self, Norm, Side, TensorArray, abs, acos, acosh, add, add_n, angle, argmax, argmax_with, argmin,
+    argmin_with, asin, asinh, assert_that, assign, assign_add, assign_sub, atan, atan2, atanh,
+    batch_to_space_nd, bincount, bitcast, boolean_mask, broadcast_dynamic_shape, broadcast_to, bucketize,
+    case, cast, ceil, check_numerics, complex, complex_abs, concat, cond, conj, cos, cosh, cumprod,
+    cumprod_with, cumsum, cumsum_with, cumulative_logsumexp, cumulative_logsumexp_with, depth_to_space,
+    diag_part, div, dynamic_partition, dynamic_stitch, einsum, ensure_shape, equal, exp, expand_dims, expm1,
+    floor, floordiv, floormod, foldl, foldr, gather, gather_axis, gather_batch, gather_nd, greater,
+    greater_equal, group, histogram_fixed_width, identity, imag, index, invert_permutation, is_finite,
+    is_inf, is_nan, is_variable_initialized, less, less_equal, linspace, log, log1p, logical_and,
+    logical_not, logical_or, logical_xor, map_fn, matmul, matmul_with, matrix_transpose, maximum, minimum,
+    mirror_pad, mul, multiply, neg, norm, not_equal, nth_element, one_hot, one_hot_with, ones_like, pad,
     pad_value, pow, print, qr, random_shuffle, rank, real, reciprocal, reduce_all, reduce_all_with,
     reduce_any, reduce_any_with, reduce_euclidean_norm, reduce_euclidean_norm_with, reduce_max,
     reduce_max_with, reduce_mean, reduce_mean_with, reduce_min, reduce_min_with, reduce_prod,
-    reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, round, rsqrt,
-    scan, scatter_add, scatter_nd, scatter_sub, scatter_update, select, shape, shape_typed, sigmoid, sign,
-    sin, sinh, size, slice, split, split_sizes, sqrt, square, squared_difference, squeeze, squeeze_axes,
-    stack, stop_gradient, strided_slice, strided_slice_with, sub, subtract, tan, tanh, tensordot, tile,
-    trace, transpose, transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unsorted_segment_sum,
-    unstack, unstack_num, where_, while_loop, zeros_like,
+    reduce_prod_with, reduce_sum, reduce_sum_with, reshape, reverse, reverse_sequence, rint, roll, round,
+    rsqrt, scan, scatter_add, scatter_nd, scatter_sub, scatter_update, searchsorted, segment_max,
+    segment_mean, segment_min, segment_prod, segment_sum, select, setdiff1d, shape, shape_typed, sigmoid,
+    sign, sin, sinh, size, slice, space_to_batch_nd, space_to_depth, sparse_segment_mean,
+    sparse_segment_sqrt_n, sparse_segment_sum, sparse_to_dense, split, split_sizes, sqrt, square,
+    squared_difference, squeeze, squeeze_axes, stack, stop_gradient, strided_slice, strided_slice_with, sub,
+    subtract, tan, tanh, tensor_scatter_nd_add, tensor_scatter_nd_max, tensor_scatter_nd_min,
+    tensor_scatter_nd_sub, tensor_scatter_nd_update, tensordot, tile, top_k, trace, transpose,
+    transpose_perm, truediv, truncatediv, truncatemod, tuple, unique, unique_with_counts, unravel_index,
+    unsorted_segment_max, unsorted_segment_min, unsorted_segment_prod, unsorted_segment_sum, unstack,
+    unstack_num, where_, where_indices, while_loop, zeros_like,
 };
 #[doc(no_inline)]
 pub use tidemill_core::{
@@ -106,7 +114,7 @@ pub mod nn {
         softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_v2, softplus, softsign,
         sparse_softmax_cross_entropy_with_logits,
     };
-    pub use tidemill_core::ops::{sigmoid, tanh};
+    pub use tidemill_core::ops::{depth_to_space, sigmoid, space_to_depth, tanh, top_k};
     #[doc(inline)]
     pub use tidemill_nn::dropout::{Dropout, dropout, dropout_with};
     #[doc(inline)]

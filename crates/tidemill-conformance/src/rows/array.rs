@@ -23,6 +23,8 @@ pub(super) fn rows() -> Vec<Row> {
         row(Reshape, [x([2, 3]), value([6i64])]),
         row(Reshape, [x([1, 1]), none()]),
         row(Reshape, [x([0, 3]), value([3, 0])]),
+        row(Reshape, [x([0, 6]), value([0, -1, 3])]),
+        row(Reshape, [x([2, 3]), value([0, -1])]).fails(InvalidArgument),
         row(Reshape, [value([1, 2, 3, 4]), value([2, 2])]).expect([[1, 2], [3, 4]]),
         row(Reshape, [x([2, 3]), value([4])]).fails(InvalidArgument),
         row(ExpandDims, [x([2, 3]), value(1)]),

@@ -1,5 +1,5 @@
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{self, Assert, Identity, IdentityN, NoOp, Print, StopGradient};
+use tidemill_core::ops::{self, Assert, Identity, IdentityN, NoOp, PreventGradient, Print, StopGradient};
 use tidemill_core::{Tensor, custom_gradient};
 
 use crate::row::{Row, row, row_of, value, x};
@@ -20,6 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(IdentityN { gradient: None }, [x([2, 3]), value([1, 2]), x([])]),
         row_of::<IdentityN>(log1pexp, [x([2, 3])]),
         row(StopGradient, [x([2, 3])]).no_grad([0]),
+        row(PreventGradient { message: "a constant".to_owned() }, [x([2, 3])]).no_gradient(),
         row(assert(), [value(true), x([2])]),
         row(assert(), [value(false), x([2])]).fails(InvalidArgument),
         row(print, [x([2, 3]), value([1, 2])]),

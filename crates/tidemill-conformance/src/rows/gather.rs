@@ -1,5 +1,5 @@
 use tidemill_core::ErrorKind::InvalidArgument;
-use tidemill_core::ops::{GatherNd, GatherV2, OneHot, ScatterNd, UnsortedSegmentSum};
+use tidemill_core::ops::{GatherNd, GatherV2, OneHot, ScatterNd};
 
 use crate::row::{Row, row, value, x};
 
@@ -32,9 +32,5 @@ pub(super) fn rows() -> Vec<Row> {
         row(one_hot(0), [value([[0, 2], [1, 1]]), value(3), x([]), x([])]).no_gradient(),
         row(one_hot(-1), [value([1u8, 0]), value(2), value(5), value(-1)]).expect([[-1, 5], [5, -1]]),
         row(one_hot(-1), [value([1, 0]), value(-1), x([]), x([])]).fails(InvalidArgument),
-        row(UnsortedSegmentSum, [x([4, 2]), value([2, 0, 2, -1]), value(3)]),
-        row(UnsortedSegmentSum, [x([2, 2, 3]), value([[1, 0], [1, 1]]), value(2)]),
-        row(UnsortedSegmentSum, [value([1, 2, 3]), value([1i64, 1, 0]), value(3)]).expect([3, 3, 0]),
-        row(UnsortedSegmentSum, [x([2, 2]), value([0, 3]), value(3)]).fails(InvalidArgument),
     ]
 }

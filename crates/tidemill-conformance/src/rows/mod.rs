@@ -13,6 +13,7 @@ mod constant;
 mod control;
 mod control_flow;
 mod conv;
+mod count;
 mod einsum;
 mod fft;
 mod gather;
@@ -30,10 +31,21 @@ mod no_nan;
 mod norm;
 mod optional;
 mod pad;
+mod partition;
 mod pool;
+mod ragged;
 mod random;
+mod rearrange;
 mod reduce;
+mod scan;
+mod scatter;
+mod search;
+mod segment;
 mod sequence;
+mod sets;
+mod space;
+mod sparse;
+mod sparse_segment;
 mod special;
 mod stack;
 mod state;
@@ -69,6 +81,7 @@ pub(crate) fn standard() -> Vec<Row> {
         control::rows(),
         control_flow::rows(),
         conv::rows(),
+        count::rows(),
         einsum::rows(),
         fft::rows(),
         gather::rows(),
@@ -86,10 +99,21 @@ pub(crate) fn standard() -> Vec<Row> {
         norm::rows(),
         optional::rows(),
         pad::rows(),
+        partition::rows(),
         pool::rows(),
+        ragged::rows(),
         random::rows(),
+        rearrange::rows(),
         reduce::rows(),
+        scan::rows(),
+        scatter::rows(),
+        search::rows(),
+        segment::rows(),
         sequence::rows(),
+        sets::rows(),
+        space::rows(),
+        sparse::rows(),
+        sparse_segment::rows(),
         special::rows(),
         stack::rows(),
         state::rows(),

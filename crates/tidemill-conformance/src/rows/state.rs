@@ -1,7 +1,7 @@
 use tidemill_core::ErrorKind::{FailedPrecondition, InvalidArgument, OutOfRange};
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub,
-    ScatterUpdate, VariableV2,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterDiv,
+    ScatterMax, ScatterMin, ScatterMul, ScatterSub, ScatterUpdate, VariableV2,
 };
 use tidemill_core::{DType, PartialShape};
 
@@ -55,6 +55,15 @@ pub(super) fn rows() -> Vec<Row> {
             [3.0, 4.0],
             [-55.0, -74.0],
         ]),
+        row(ScatterMul { use_locking }, [value([2.0, 3.0]).variable(), value([1, 1]), value([4.0, 5.0])])
+            .leaves([2.0, 60.0]),
+        row(ScatterMul { use_locking }, [value([2, 3, 4]).variable(), value([1, 2]), value(-1)])
+            .leaves([2, -3, -4]),
+        row(ScatterDiv { use_locking }, [value([2, 7]).variable(), value([1]), value([-2])]).leaves([2, -3]),
+        row(ScatterMax { use_locking }, [value([2, 7]).variable(), value([1i64, 0]), value([9, 1])])
+            .leaves([2, 9]),
+        row(ScatterMin { use_locking }, [value([2, 7]).variable(), value([1, 0]), value([9, 1])])
+            .leaves([1, 7]),
         row(ScatterSub { use_locking }, [v(), rows(), x([3])]).fails(InvalidArgument),
     ];
     all.into_iter().map(Row::no_gradient).collect()

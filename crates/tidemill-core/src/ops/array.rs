@@ -180,12 +180,15 @@ impl Op for Reshape {
         let mut dims: SmallVec<[Dim; 4]> = SmallVec::from_slice(dims);
         match (element_count(shape), &open[..]) {
             (Some(count), []) if count != known => return Err(cannot(count, known)),
-            (Some(_), [_]) if known == 0 && wildcards == 1 => {
-                return Err(Error::invalid(format!(
-                    "-1 in {target} could be anything, as another size is 0"
-                ))
-                .with_help("give all sizes of an empty tensor"));
+            // Of an empty tensor, -1 is what remains when its own zeros and those of the target are left out, rounded down.
+            (Some(0), [axis]) if known == 0 && wildcards == 1 => {
+                let without_zeros =
+                    |dims: &[Dim]| dims.iter().flatten().filter(|n| **n > 0).product::<usize>();
+                if let Some(have) = shape.dims().filter(|_| shape.is_fully_known()) {
+                    dims[*axis] = Some(without_zeros(have) / without_zeros(&dims));
+                }
             }
+            (Some(count), [_]) if known == 0 && wildcards == 1 => return Err(cannot(count, 0)),
             (Some(count), [axis]) if known > 0 => {
                 if count % known != 0 {
                     let message = format!("cannot reshape {shape} ({count} elements) to {target}: ");

@@ -19,6 +19,7 @@ pub(super) fn register(set: OpSet) -> OpSet {
         .with::<Identity>()
         .with::<IdentityN>()
         .with::<StopGradient>()
+        .with::<PreventGradient>()
         .with::<Assert>()
         .with::<Print>()
 }
@@ -107,6 +108,24 @@ impl Op for StopGradient {
     }
     fn constant_value(&self, cx: &InferCx) -> Option<PartialValue> {
         cx.known(0)
+    }
+}
+
+/// Its operand, whose gradient may not be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreventGradient {
+    /// Why not.
+    pub message: String,
+}
+attrs!(PreventGradient { message });
+
+impl Op for PreventGradient {
+    const SCHEMA: Schema = Schema::new("PreventGradient", "(input: T) -> (output: T)");
+    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+        cx.same_as_input(0)
+    }
+    fn grad(&self, _: &GradCx) -> Result<Grads> {
+        Err(Error::unimplemented(format!("this gradient may not be asked for: {}", self.message)))
     }
 }
 

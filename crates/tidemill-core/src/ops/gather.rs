@@ -17,11 +17,7 @@ use crate::{attrs, grads, ops};
 mod tests;
 
 pub(super) fn register(set: OpSet) -> OpSet {
-    set.with::<GatherV2>()
-        .with::<GatherNd>()
-        .with::<ScatterNd>()
-        .with::<OneHot>()
-        .with::<UnsortedSegmentSum>()
+    set.with::<GatherV2>().with::<GatherNd>().with::<ScatterNd>().with::<OneHot>()
 }
 
 /// `output[b..., o..., i..., r...] = params[b..., o..., indices[b..., i...], r...]`, where `b` runs over the first
@@ -164,7 +160,7 @@ fn axis_grad(cx: &GradCx, axis: usize, batch: usize) -> Tensor {
     let values = ops::reshape(cx.dy(0), ops::concat([before, ops::expand_dims(picked, 0), after], 0));
     let values = move_axis(values, rank, axis, batch);
     let sums = if batch == 0 {
-        unsorted_segment_sum(values, ops::reshape(indices, [-1]), size)
+        ops::unsorted_segment_sum(values, ops::reshape(indices, [-1]), size)
     } else {
         // The batches follow each other, each with segments of its own.
         let batches = ops::index(shape, ..batch);
@@ -176,7 +172,7 @@ fn axis_grad(cx: &GradCx, axis: usize, batch: usize) -> Tensor {
         let segments = segments + ops::expand_dims(first, 1);
         let rows = ops::concat([ops::expand_dims(count * picked, 0), rest], 0);
         let sums =
-            unsorted_segment_sum(ops::reshape(values, rows), ops::reshape(segments, [-1]), count * size);
+            ops::unsorted_segment_sum(ops::reshape(values, rows), ops::reshape(segments, [-1]), count * size);
         ops::reshape(sums, ops::concat([batches, ops::expand_dims(size, 0), rest], 0))
     };
     ops::reshape(move_axis(sums, rank, batch, axis), shape)
@@ -317,58 +313,6 @@ impl Op for OneHot {
     fn grad(&self, _: &GradCx) -> Result<Grads> {
         Ok(grads![NoGrad, NoGrad, NoGrad, NoGrad])
     }
-}
-
-/// Row `i` of the result is the sum of the rows of `data` whose segment id is `i`; rows with a negative id are dropped.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UnsortedSegmentSum;
-attrs!(UnsortedSegmentSum {});
-
-impl Op for UnsortedSegmentSum {
-    const SCHEMA: Schema = Schema::new(
-        "UnsortedSegmentSum",
-        "(data: T, segment_ids: I, num_segments: N) -> (output: T) where T: Num|Complex, I: i32|i64, N: i32|i64",
-    );
-    fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
-        cx.expect_rank(2, 0)?;
-        let segments = match cx.known_all(2) {
-            Some(n) => {
-                Some(usize::try_from(n[0]).map_err(|_| Error::invalid("num_segments must not be negative"))?)
-            }
-            None => None,
-        };
-        let (Some(data), Some(ids)) = (cx.shape(0).dims(), cx.shape(1).dims()) else {
-            return cx.output(cx.dtype(0), PartialShape::unknown());
-        };
-        if data.len() < ids.len() || !PartialShape::from(&data[..ids.len()]).is_compatible_with(cx.shape(1)) {
-            return Err(Error::invalid(format!(
-                "data of shape {} must begin with the shape of segment_ids, {}",
-                cx.shape(0),
-                cx.shape(1)
-            )));
-        }
-        cx.output(
-            cx.dtype(0),
-            PartialShape::from([segments]).concatenate(&PartialShape::from(&data[ids.len()..])),
-        )
-    }
-    fn grad(&self, cx: &GradCx) -> Result<Grads> {
-        let (dy, ids) = (cx.dy(0), cx.x(1));
-        let rows = gather(dy, ops::maximum(ids, ops::zeros_like(ids)));
-        let kept = ops::greater_equal(ids, 0);
-        let kept = ops::reshape(kept, with_ones(cx.x(0), ids));
-        Ok(grads![ops::select(kept, rows, ops::zeros_like(rows)), NoGrad, NoGrad])
-    }
-}
-
-/// The shape of `ids` with axes of size 1 added, so that it broadcasts with `data`.
-fn with_ones(data: Tensor, ids: Tensor) -> Tensor {
-    let graph = data.graph();
-    let ones = match (data.shape().rank(), ids.shape().rank()) {
-        (Some(data), Some(ids)) => graph.ones(DType::I32, [data - ids]),
-        _ => graph.ones(DType::I32, ops::expand_dims(ops::rank(data) - ops::rank(ids), 0)),
-    };
-    ops::concat([ops::shape(ids), ones], 0)
 }
 
 /// Rows `indices` of `params`: `output[i..., r...] = params[indices[i...], r...]`. TensorFlow: `tf.gather`.
@@ -552,27 +496,3 @@ macro_rules! depth_number {
     )*};
 }
 depth_number!(i32 i64 usize);
-
-/// The sums of the rows of `data` that share a segment id, `num_segments` of them. `segment_ids` has the first sizes of
-/// `data`. Rows of a negative id are dropped. TensorFlow: `tf.unsorted_segment_sum`.
-///
-/// # Panics
-/// When the shapes do not fit each other, or a known id is not below a known `num_segments`.
-///
-/// ```
-/// use tidemill_core::{DType, Graph, ops};
-/// let g = Graph::new();
-/// let data = g.placeholder(DType::F32, [200, 3]);
-/// let ids = g.placeholder(DType::I32, [200]);
-/// assert_eq!(ops::unsorted_segment_sum(data, ids, 7).ty().to_string(), "f32[7,3]");
-/// ```
-#[track_caller]
-pub fn unsorted_segment_sum(
-    data: impl Into<Tensor>,
-    segment_ids: impl Into<Tensor>,
-    num_segments: impl Operand,
-) -> Tensor {
-    let (data, ids) = (data.into(), segment_ids.into());
-    let builder = data.graph().op(UnsortedSegmentSum).input(data).input(ids);
-    resolved(builder, "num_segments", or_panic(num_segments.resolve(DType::I32))).tensor()
-}

@@ -15,6 +15,7 @@ mod constant;
 mod control;
 mod control_flow;
 mod conv;
+mod count;
 mod einsum;
 mod elementwise;
 mod fft;
@@ -33,10 +34,21 @@ mod no_nan;
 mod norm;
 mod optional;
 mod pad;
+mod partition;
 mod pool;
+mod ragged;
 mod random;
+mod rearrange;
 mod reduce;
+mod scan;
+mod scatter;
+mod search;
+mod segment;
 mod sequence;
+mod sets;
+mod space;
+mod sparse;
+mod sparse_segment;
 mod special;
 mod stack;
 mod state;
@@ -61,6 +73,7 @@ pub use constant::*;
 pub use control::*;
 pub use control_flow::*;
 pub use conv::*;
+pub use count::*;
 pub use einsum::*;
 pub use fft::*;
 pub use gather::*;
@@ -78,10 +91,21 @@ pub use no_nan::*;
 pub use norm::*;
 pub use optional::*;
 pub use pad::*;
+pub use partition::*;
 pub use pool::*;
+pub use ragged::*;
 pub use random::*;
+pub use rearrange::*;
 pub use reduce::*;
+pub use scan::*;
+pub use scatter::*;
+pub use search::*;
+pub use segment::*;
 pub use sequence::*;
+pub use sets::*;
+pub use space::*;
+pub use sparse::*;
+pub use sparse_segment::*;
 pub use special::*;
 pub use stack::*;
 pub use state::*;
@@ -102,7 +126,7 @@ use crate::operand::{Operand, Resolved, ShapeArg};
 
 /// Every op of this crate.
 pub(crate) fn standard() -> OpSet {
-    let families: [fn(OpSet) -> OpSet; 42] = [
+    let families: &[fn(OpSet) -> OpSet] = &[
         activation::register,
         array::register,
         bitwise::register,
@@ -114,6 +138,7 @@ pub(crate) fn standard() -> OpSet {
         control::register,
         control_flow::register,
         conv::register,
+        count::register,
         einsum::register,
         fft::register,
         gather::register,
@@ -131,10 +156,21 @@ pub(crate) fn standard() -> OpSet {
         norm::register,
         optional::register,
         pad::register,
+        partition::register,
         pool::register,
+        ragged::register,
         random::register,
+        rearrange::register,
         reduce::register,
+        scan::register,
+        scatter::register,
+        search::register,
+        segment::register,
         sequence::register,
+        sets::register,
+        space::register,
+        sparse::register,
+        sparse_segment::register,
         special::register,
         stack::register,
         state::register,
@@ -146,7 +182,7 @@ pub(crate) fn standard() -> OpSet {
         unique::register,
         updates::register,
     ];
-    families.into_iter().fold(OpSet::new(), |set, family| family(set))
+    families.iter().fold(OpSet::new(), |set, family| family(set))
 }
 
 /// One operand, one result.

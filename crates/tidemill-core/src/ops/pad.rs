@@ -96,11 +96,20 @@ fn paddings(cx: &InferCx) -> Result<Option<PaddingPairs>> {
 
 fn padded(cx: &InferCx) -> Result<Vec<TensorType>> {
     let Some(paddings) = paddings(cx)? else { return cx.output(cx.dtype(0), PartialShape::unknown()) };
-    let dims = paddings.iter().enumerate().map(|(axis, [before, after])| -> Dim {
-        let added = before.zip(*after).map(|(before, after)| before.saturating_add(after) as usize);
-        cx.shape(0).dim(axis).zip(added).map(|(dim, added)| dim.saturating_add(added))
-    });
-    cx.output(cx.dtype(0), dims.collect::<PartialShape>())
+    let size = |(axis, [before, after]): (usize, &[Option<i64>; 2])| -> Result<Dim> {
+        let (Some(dim), Some(before), Some(after)) = (cx.shape(0).dim(axis), before, after) else {
+            return Ok(None);
+        };
+        let size = before.checked_add(*after).and_then(|added| dim.checked_add(usize::try_from(added).ok()?));
+        size.map(Some).ok_or_else(|| {
+            Error::invalid(format!("axis {axis} becomes too large: {dim} + {before} + {after}"))
+        })
+    };
+    let shape: PartialShape = paddings.iter().enumerate().map(size).collect::<Result<_>>()?;
+    if shape.as_known().is_some_and(|shape| shape.num_bytes(cx.dtype(0)).is_none()) {
+        return Err(Error::invalid(format!("shape {shape} has too many elements")));
+    }
+    cx.output(cx.dtype(0), shape)
 }
 
 /// The part of `dy` that stands where the padded tensor stood.
@@ -244,7 +253,7 @@ pub fn tile(x: impl Into<Tensor>, multiples: impl Into<ShapeArg>) -> Tensor {
 
 /// How many elements to add before and after each axis: known numbers, or an integer tensor of shape `[rank, 2]`.
 #[derive(Debug, Clone)]
-pub struct Paddings(Resolved);
+pub struct Paddings(pub(super) Resolved);
 
 impl<const N: usize> From<[[i32; 2]; N]> for Paddings {
     fn from(paddings: [[i32; 2]; N]) -> Self {

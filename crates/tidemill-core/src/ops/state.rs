@@ -29,6 +29,10 @@ pub(super) fn register(set: OpSet) -> OpSet {
         .with::<ScatterUpdate>()
         .with::<ScatterAdd>()
         .with::<ScatterSub>()
+        .with::<ScatterMul>()
+        .with::<ScatterDiv>()
+        .with::<ScatterMax>()
+        .with::<ScatterMin>()
 }
 
 /// Holds a tensor between runs.
@@ -176,6 +180,10 @@ macro_rules! scatter_op {
             )
             .effect(Effect::Stateful);
             fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
+                // A single number is for all rows.
+                if cx.shape(2).rank() == Some(0) && cx.shape(0).rank() != Some(0) {
+                    return Ok(vec![cx.inputs()[0].clone()]);
+                }
                 check_scatter(cx, 0, 1, 2)?;
                 Ok(vec![cx.inputs()[0].clone()])
             }
@@ -189,6 +197,14 @@ scatter_op! {
     ScatterAdd "Num|Complex";
     /// Subtracts `updates` from rows `indices` of a variable; rows named twice add up.
     ScatterSub "Num|Complex";
+    /// Multiplies rows `indices` of a variable by `updates`; rows named twice by both.
+    ScatterMul "Num";
+    /// Divides rows `indices` of a variable by `updates`; integers are rounded towards zero.
+    ScatterDiv "Num";
+    /// Sets rows `indices` of a variable to the larger of themselves and `updates`.
+    ScatterMax "Num";
+    /// Sets rows `indices` of a variable to the smaller of themselves and `updates`.
+    ScatterMin "Num";
 }
 
 /// `updates` must have the shape of `indices` followed by that of one row of operand `rows`.

@@ -17,6 +17,10 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
         "Const" | "HostConst" => Some(constant),
         "Placeholder" | "PlaceholderV2" => Some(placeholder),
         "Assert" => Some(assert),
+        "CheckNumericsV2" => Some(check_numerics),
+        "Print" => Some(print),
+        "Range" => Some(range),
+        "Reshape" => Some(reshape),
         "ControlTrigger" => Some(control_trigger),
         "ToBool" => Some(to_bool),
         "Identity" => Some(same),
@@ -73,17 +77,49 @@ fn placeholder(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
 
 /// The strings among the data become the message.
 fn assert(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
-    let mut message: Vec<&str> = vec![];
-    let mut inputs: Vec<Tensor> = vec![];
+    let (message, inputs) = shown(cx)?;
+    let op = ops::Assert { summarize: cx.attrs.int("summarize")?, message: message.join(" ") };
+    Ok(importer.add(cx, Arc::new(op), &inputs)?.into())
+}
+
+/// The strings among the data stand behind the message.
+fn print(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let (strings, inputs) = shown(cx)?;
+    let message = std::iter::once(cx.attrs.string("message")?).chain(strings).collect::<Vec<_>>().join(" ");
+    let (first_n, summarize) = (cx.attrs.int("first_n")?, cx.attrs.int("summarize")?);
+    let op = ops::Print { message: message.trim_end().to_owned(), first_n, summarize };
+    Ok(importer.add(cx, Arc::new(op), &inputs)?.into())
+}
+
+/// A bound may turn out to be a vector of one number, if the graph does not say that it is a scalar.
+fn range(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let bounds: Vec<Tensor> =
+        (0..3).map(|i| importer.of_rank(cx, cx.tensor(i)?, &[])).collect::<Result<_>>()?;
+    Ok(importer.add(cx, Arc::new(ops::Range), &bounds)?.into())
+}
+
+/// The shape may turn out to be a single number, if the graph does not say that it is a vector.
+fn reshape(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let shape = importer.of_rank(cx, cx.tensor(1)?, &[-1])?;
+    Ok(importer.add(cx, Arc::new(ops::Reshape), &[cx.tensor(0)?, shape])?.into())
+}
+
+/// The strings and the tensors among the inputs.
+fn shown<'n>(cx: &'n NodeCx) -> Result<(Vec<&'n str>, Vec<Tensor>)> {
+    let (mut strings, mut tensors) = (vec![], vec![]);
     for val in &cx.inputs {
         match val {
-            Val::Strings(text) => message.extend(text.iter().map(String::as_str)),
-            Val::Tensor(t) => inputs.push(*t),
+            Val::Strings(text) => strings.extend(text.iter().map(String::as_str)),
+            Val::Tensor(t) => tensors.push(*t),
             other => return Err(Error::unimplemented(format!("it shows {}", other.describe()))),
         }
     }
-    let op = ops::Assert { summarize: cx.attrs.int("summarize")?, message: message.join(" ") };
-    Ok(importer.add(cx, Arc::new(op), &inputs)?.into())
+    Ok((strings, tensors))
+}
+
+fn check_numerics(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    let op = ops::CheckNumerics { message: cx.attrs.string("message")?.to_owned() };
+    Ok(importer.add(cx, Arc::new(op), &[cx.tensor(0)?])?.into())
 }
 
 fn control_trigger(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
@@ -108,6 +144,16 @@ fn to_bool(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
 }
 
 impl Importer<'_> {
+    /// A tensor of unknown rank in this shape; of any other, itself.
+    fn of_rank(&mut self, cx: &NodeCx, tensor: Tensor, shape: &[i32]) -> Result<Tensor> {
+        if tensor.shape().rank().is_some() {
+            return Ok(tensor);
+        }
+        let value = tidemill_core::Value::from(shape);
+        let shape = self.helper(cx, "shape", Arc::new(ops::Const { value }), &[])?.output(0);
+        Ok(self.helper(cx, "of_rank", Arc::new(ops::Reshape), &[tensor, shape])?.output(0))
+    }
+
     /// Whether a value counts as true: a scalar that is not zero, any other tensor that is not empty.
     pub(super) fn truth(&mut self, cx: &NodeCx, value: &Val) -> Result<Tensor> {
         let tensor = match value {

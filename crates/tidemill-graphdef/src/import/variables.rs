@@ -6,7 +6,7 @@
 //! | `ReadVariableOp` | `Identity` of the reference |
 //! | `AssignVariableOp`, `AssignAddVariableOp`, ... | `Assign`, `AssignAdd`, ... |
 //! | `ResourceApplyAdam`, `ResourceScatterAdd`, ... | `ApplyAdam`, `ScatterAdd`, ... |
-//! | `ResourceGather` | `GatherV2` of the reference |
+//! | `ResourceGather`, `ResourceGatherNd` | `GatherV2`, `GatherNd` of the reference |
 
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub(super) fn translation(op: &str) -> Option<Translate> {
         "VariableShape" => Some(shape),
         "CountUpTo" | "ResourceCountUpTo" => Some(count_up_to),
         "ResourceGather" => Some(gather),
+        "ResourceGatherNd" => Some(gather_nd),
         _ => update_of(op).map(|_| update as Translate),
     }
 }
@@ -76,6 +77,12 @@ fn update_of(op: &str) -> Option<&'static str> {
         ("ResourceScatterMax", "ScatterMax"),
         ("ResourceScatterMin", "ScatterMin"),
         ("ResourceScatterUpdate", "ScatterUpdate"),
+        ("ResourceScatterNdAdd", "ScatterNdAdd"),
+        ("ResourceScatterNdSub", "ScatterNdSub"),
+        ("ResourceScatterNdMax", "ScatterNdMax"),
+        ("ResourceScatterNdMin", "ScatterNdMin"),
+        ("ResourceScatterNdUpdate", "ScatterNdUpdate"),
+        ("ResourceStridedSliceAssign", "StridedSliceAssign"),
     ];
     UPDATES.iter().find(|(resource, _)| *resource == op).map(|(_, reference)| *reference)
 }
@@ -230,6 +237,10 @@ fn gather(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
     attrs.insert("Taxis", AttrValue::Type(DType::I64));
     let op = importer.ops.make("GatherV2", &attrs)?;
     Ok(importer.add(cx, op, &[cx.variable(0)?, cx.tensor(1)?, axis.output(0)])?.into())
+}
+
+fn gather_nd(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {
+    Ok(importer.add(cx, Arc::new(ops::GatherNd), &[cx.variable(0)?, cx.tensor(1)?])?.into())
 }
 
 fn update(importer: &mut Importer, cx: &NodeCx) -> Result<Made> {

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use tidemill_core::{DType, Error, Result, Shape};
-use tidemill_tensor::{Element, dispatch_float};
+use tidemill_tensor::{Element, dispatch_float, dispatch_int};
 
 /// One buffer of a run: where it is, how long, and what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,36 @@ impl<'a> Args<'a> {
         unsafe { std::slice::from_raw_parts(buffer.ptr, buffer.bytes) }
     }
 
+    /// The elements of the integer input `i`, whatever its dtype.
+    ///
+    /// # Panics
+    /// When the input is not of an integer dtype.
+    pub fn ints(&self, i: usize) -> Ints<'a> {
+        assert!(i < self.num_inputs);
+        match self.buffer(i).dtype {
+            DType::I8 => Ints::I8(self.input(i)),
+            DType::I16 => Ints::I16(self.input(i)),
+            DType::I32 => Ints::I32(self.input(i)),
+            DType::I64 => Ints::I64(self.input(i)),
+            DType::U8 => Ints::U8(self.input(i)),
+            DType::U16 => Ints::U16(self.input(i)),
+            DType::U32 => Ints::U32(self.input(i)),
+            DType::U64 => Ints::U64(self.input(i)),
+            other => panic!("kernel reads {other} as integers"),
+        }
+    }
+
+    /// Sets element `at` of the integer output `i`, whatever its dtype, which must not be taken.
+    pub(crate) fn set_int(&mut self, i: usize, at: usize, value: i64) {
+        let buffer = self.buffer(self.num_inputs + i);
+        assert!(self.taken & (1 << i.min(63)) == 0, "output {i} is taken");
+        dispatch_int!(buffer.dtype, T => {
+            assert!(at < buffer.len::<T>());
+            // SAFETY: inside of the output, which nobody else holds (checked above).
+            unsafe { buffer.ptr.cast::<T>().add(at).write(T::from_i64(value)) }
+        }, else => panic!("kernel writes integers as {}", buffer.dtype))
+    }
+
     /// Where input `i` starts, and how many elements it has. Valid to read until the step ends, or, in a step that declares
     /// `in_place`, until the output element of the same index is written.
     pub fn input_ptr<T: Element>(&self, i: usize) -> (*const T, usize) {
@@ -129,6 +159,64 @@ impl<'a> Args<'a> {
     pub fn output_raw(&self, i: usize) -> (*mut u8, usize) {
         let buffer = self.buffer(self.num_inputs + i);
         (buffer.ptr, buffer.bytes)
+    }
+}
+
+/// Integers of any dtype, read as `i64`: kernels that look at each index once need no copy of their code for each dtype of indices.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Ints<'a> {
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+    I32(&'a [i32]),
+    I64(&'a [i64]),
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+}
+
+impl Ints<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Ints::I8(x) => x.len(),
+            Ints::I16(x) => x.len(),
+            Ints::I32(x) => x.len(),
+            Ints::I64(x) => x.len(),
+            Ints::U8(x) => x.len(),
+            Ints::U16(x) => x.len(),
+            Ints::U32(x) => x.len(),
+            Ints::U64(x) => x.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number `i`.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> i64 {
+        match self {
+            Ints::I8(x) => x[i].into(),
+            Ints::I16(x) => x[i].into(),
+            Ints::I32(x) => x[i].into(),
+            Ints::I64(x) => x[i],
+            Ints::U8(x) => x[i].into(),
+            Ints::U16(x) => x[i].into(),
+            Ints::U32(x) => x[i].into(),
+            Ints::U64(x) => x[i] as i64,
+        }
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = i64> + '_ {
+        (0..self.len()).map(|i| self.get(i))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tidemill_core::ops::{Assert, FakeParam, Identity, IdentityN, NoOp, Print, StopGradient};
+use tidemill_core::ops::{
+    Assert, FakeParam, Identity, IdentityN, NoOp, PreventGradient, Print, StopGradient,
+};
 use tidemill_core::{DType, Error, Result, Shape, Value};
 
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -12,6 +14,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<Identity>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<StopGradient>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<IdentityN>(|_, _| Ok(Compiled::Aliases));
+    table.compiled::<PreventGradient>(|_, _| Ok(Compiled::Alias(0)));
     table.compiled::<FakeParam>(fake_param);
     table.compiled::<Assert>(assert);
     table.compiled::<Print>(print);

@@ -1,6 +1,8 @@
 //! Moving elements without looking at them: rows of bytes, and strided walks.
 
-use tidemill_core::Shape;
+use tidemill_core::{Result, Shape};
+
+use super::{Args, CompileCx, Compiled};
 
 /// Copies `rows` stretches of `bytes` bytes, `from_step` bytes apart in the source and `to_step` in the target.
 ///
@@ -134,4 +136,68 @@ impl StridedCopy {
             }
         }
     }
+}
+
+/// Calls `f` with the places of each element of `N` walks over `shape`, in order; walk `i` begins at `starts[i]` and moves `strides[i][d]`
+/// places for each step along axis `d`.
+pub(super) fn each_place<const N: usize>(
+    shape: &[usize],
+    strides: [&[isize]; N],
+    starts: [usize; N],
+    mut f: impl FnMut([usize; N]),
+) {
+    let mut index = vec![0usize; shape.len()];
+    let mut at = starts;
+    for _ in 0..shape.iter().product() {
+        f(at);
+        for (d, n) in shape.iter().enumerate().rev() {
+            index[d] += 1;
+            at.iter_mut().zip(strides).for_each(|(at, strides)| *at = at.wrapping_add_signed(strides[d]));
+            if index[d] < *n {
+                break;
+            }
+            let back = |stride: isize| (*n as isize).wrapping_mul(stride).wrapping_neg();
+            at.iter_mut()
+                .zip(strides)
+                .for_each(|(at, strides)| *at = at.wrapping_add_signed(back(strides[d])));
+            index[d] = 0;
+        }
+    }
+}
+
+/// A step that fills output 0 from input 0 row by row, a row being what stands at one index of the first `axes` axes, of the same size in
+/// both. For each such index of the output, `source` writes the index in the input that the row is taken from; if it returns false, the
+/// row is zeros. The rule of a wrong source is a panic, not a wrong read.
+pub(super) fn rows_from(
+    cx: &CompileCx,
+    axes: usize,
+    source: impl Fn(&[usize], &mut [usize]) -> bool + Send + Sync + 'static,
+) -> Result<Compiled> {
+    let (from, to) = (cx.shape(0), cx.output_shape(0));
+    let row = to.iter().skip(axes).product::<usize>() * cx.dtype(0).size();
+    let outer: Vec<usize> = to.iter().take(axes).copied().collect();
+    let sizes: Vec<usize> = from.iter().take(axes).copied().collect();
+    Compiled::step(move |args: &mut Args| {
+        let (x, y) = (args.input_bytes(0), args.output_bytes(0));
+        if y.is_empty() {
+            return Ok(());
+        }
+        let (mut index, mut at) = (vec![0usize; axes], vec![0usize; axes]);
+        for row_of_y in y.chunks_exact_mut(row) {
+            if source(&index, &mut at) {
+                let place = at.iter().zip(&sizes).fold(0, |place, (i, n)| place * n + i) * row;
+                row_of_y.copy_from_slice(&x[place..place + row]);
+            } else {
+                row_of_y.fill(0);
+            }
+            for (i, n) in index.iter_mut().zip(&outer).rev() {
+                *i += 1;
+                if *i < *n {
+                    break;
+                }
+                *i = 0;
+            }
+        }
+        Ok(())
+    })
 }

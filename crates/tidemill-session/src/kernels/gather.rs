@@ -1,6 +1,6 @@
 //! Kernels of `ops::gather`: rows by index.
 
-use tidemill_core::ops::{GatherNd, GatherV2, OneHot, ScatterNd, UnsortedSegmentSum};
+use tidemill_core::ops::{GatherNd, GatherV2, OneHot, ScatterNd};
 use tidemill_core::{DType, Error, Result, normalise_axis};
 use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int};
 
@@ -12,7 +12,6 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<GatherNd>(|_, cx| gather_nd(cx));
     table.compiled::<ScatterNd>(|_, cx| scatter_nd(cx));
     table.compiled::<OneHot>(one_hot);
-    table.compiled::<UnsortedSegmentSum>(|_, cx| unsorted_segment_sum(cx));
 }
 
 fn unsupported(dtype: DType) -> Result<Compiled> {
@@ -145,29 +144,6 @@ fn one_hot(op: &OneHot, cx: &CompileCx) -> Result<Compiled> {
     }), else => unsupported(cx.dtype(0))), else => unsupported(cx.dtype(2)))
 }
 
-fn unsorted_segment_sum(cx: &CompileCx) -> Result<Compiled> {
-    let (data, ids, out) = (cx.shape(0), cx.shape(1), cx.output_shape(0));
-    if data.get(..ids.rank()) != Some(&ids[..]) {
-        return Err(Error::invalid(format!(
-            "data of shape {data} must begin with the shape {ids} of segment_ids"
-        )));
-    }
-    let row: usize = data.iter().skip(ids.rank()).product();
-    let segments = out.first().copied().unwrap_or(0);
-    dispatch_arith!(cx.dtype(0), T => dispatch_int!(cx.dtype(1), I => Compiled::step(move |args: &mut Args| {
-        let (data, ids, out) = (args.input::<T>(0), args.input::<I>(1), args.output::<T>(0));
-        out.fill(T::from_i64(0));
-        for (i, id) in ids.iter().enumerate() {
-            // A negative id drops its row.
-            if id.to_i64() >= 0 {
-                let at = place(*id, segments)? * row;
-                add_to(&mut out[at..at + row], &data[i * row..(i + 1) * row]);
-            }
-        }
-        Ok(())
-    }), else => unsupported(cx.dtype(1))), else => unsupported(cx.dtype(0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{eval, try_eval};
@@ -213,16 +189,5 @@ mod tests {
             &[[0i64, 2].into(), 3.into(), on, off],
             [[1f32, 0.0], [0.0, 0.0], [0.0, 1.0]],
         );
-    }
-
-    #[test]
-    fn segments() {
-        let x = Value::from([[1f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-        check(
-            UnsortedSegmentSum,
-            &[x.clone(), [1, -1, 1].into(), 3.into()],
-            [[0f32, 0.0], [6.0, 8.0], [0.0, 0.0]],
-        );
-        assert!(try_eval(UnsortedSegmentSum, &[x, [3, 0, 0].into(), 3.into()]).is_err());
     }
 }

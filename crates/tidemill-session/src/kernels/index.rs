@@ -3,7 +3,7 @@
 use tidemill_core::ops::{Slice, StridedSlice, StridedSliceGrad};
 use tidemill_core::{Error, Result, Shape};
 
-use super::copy::StridedCopy;
+use super::copy::{StridedCopy, each_place};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -41,7 +41,11 @@ fn copy(cx: &CompileCx, walk: StridedCopy) -> Result<Compiled> {
 }
 
 /// For each axis of a slice of `shape`, how far apart its elements stand, and where the first one is.
-fn resolved(op: &StridedSlice, shape: &Shape, entries: [Vec<i64>; 3]) -> Result<(Vec<isize>, usize, Shape)> {
+pub(super) fn resolved(
+    op: &StridedSlice,
+    shape: &Shape,
+    entries: [Vec<i64>; 3],
+) -> Result<(Vec<isize>, usize, Shape)> {
     let dims: Vec<_> = shape.iter().map(|d| Some(*d)).collect();
     let [begin, end, strides] = entries.map(|v| v.into_iter().map(Some).collect::<Vec<_>>());
     let slices = op.resolve(&dims, &begin, &end, &strides)?;
@@ -86,24 +90,16 @@ fn strided_slice_grad(op: &StridedSliceGrad, cx: &CompileCx) -> Result<Compiled>
     if taken != dy {
         return Err(Error::invalid(format!("dy has shape {dy}, but the slice {taken}")));
     }
-    // Where each element of dy goes.
-    let mut places = vec![start];
-    for (n, stride) in taken.iter().zip(&strides) {
-        places = places
-            .iter()
-            .flat_map(|p| (0..*n).map(move |i| p.wrapping_add_signed(i as isize * stride)))
-            .collect();
-    }
     let size = cx.dtype(4).size();
     Compiled::step(move |args: &mut Args| {
-        let from = args.input_bytes(4);
-        let (to, bytes) = args.output_raw(0);
-        // SAFETY: the output is `bytes` long and nobody else's during the step; all zero bytes are a valid element of every dtype.
-        let to = unsafe { std::slice::from_raw_parts_mut(to, bytes) };
+        let (from, to) = (args.input_bytes(4), args.output_bytes(0));
         to.fill(0);
-        for (element, place) in from.chunks_exact(size).zip(&places) {
-            to[place * size..(place + 1) * size].copy_from_slice(element);
-        }
+        let mut elements = from.chunks_exact(size);
+        each_place(&taken, [&strides], [start], |[at]| {
+            if let Some(element) = elements.next() {
+                to[at * size..(at + 1) * size].copy_from_slice(element);
+            }
+        });
         Ok(())
     })
 }

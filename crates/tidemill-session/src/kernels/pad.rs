@@ -1,31 +1,54 @@
 //! Kernels of `ops::pad`: repeating and padding.
 
 use tidemill_core::ops::{MirrorPad, MirrorPadGrad, Pad, PadV2, Tile};
-use tidemill_core::{Error, Result, Shape};
-use tidemill_tensor::{dispatch_any, dispatch_arith};
+use tidemill_core::{Error, Result};
+use tidemill_tensor::dispatch_arith;
 
 use super::arith::Arith;
+use super::copy::{StridedCopy, each_place, rows_from};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
-    table.compiled::<Tile>(|_, cx| {
-        let Some(_) = cx.ints(1) else { return Ok(Compiled::Deferred) };
-        let shape = cx.shape(0);
-        from_places(cx, |at| at.iter().zip(shape.iter()).map(|(i, n)| i % n).collect())
-    });
+    table.compiled::<Tile>(|_, cx| tile(cx));
     table.compiled::<Pad>(|_, cx| pad(cx));
     table.compiled::<PadV2>(|_, cx| pad(cx));
     table.compiled::<MirrorPad>(|op, cx| {
-        let Some(paddings) = cx.ints(1) else { return Ok(Compiled::Deferred) };
-        let (shape, offset) = (cx.shape(0), mirror_offset(&op.mode)?);
-        from_places(cx, |at| {
-            at.iter()
-                .enumerate()
-                .map(|(d, i)| mirrored(*i, paddings[2 * d] as usize, shape[d], offset))
-                .collect()
+        let (Some(paddings), shape, offset) = (cx.ints(1), cx.shape(0), mirror_offset(&op.mode)?) else {
+            return Ok(Compiled::Deferred);
+        };
+        rows_from(cx, shape.rank(), move |index, at| {
+            for (d, (i, at)) in index.iter().zip(at).enumerate() {
+                *at = mirrored(*i, paddings[2 * d] as usize, shape[d], offset);
+            }
+            true
         })
     });
     table.compiled::<MirrorPadGrad>(mirror_pad_grad);
+}
+
+/// One walk over the result with copies and elements of each axis as axes of their own.
+fn tile(cx: &CompileCx) -> Result<Compiled> {
+    let (shape, out) = (cx.shape(0), cx.output_shape(0));
+    if cx.value(1).is_none() {
+        return Ok(Compiled::Deferred);
+    }
+    if shape == out {
+        return Ok(Compiled::Alias(0));
+    }
+    let (mut sizes, mut strides) = (vec![], vec![]);
+    for ((n, all), stride) in shape.iter().zip(out.iter()).zip(shape.strides()) {
+        sizes.extend([all.checked_div(*n).unwrap_or(0), *n]);
+        strides.extend([0, stride as isize]);
+    }
+    let walk = StridedCopy::new(&sizes.into_iter().collect(), &strides, 0, cx.dtype(0).size());
+    Compiled::step(move |args: &mut Args| {
+        let (from, (to, bytes)) = (args.input_bytes(0), args.output_raw(0));
+        if bytes > 0 {
+            // SAFETY: the strides are those of the input's shape, and the output has as many elements as the walk.
+            unsafe { walk.run(from.as_ptr(), to) };
+        }
+        Ok(())
+    })
 }
 
 /// What the edge itself counts for: `REFLECT` leaves it out, `SYMMETRIC` repeats it.
@@ -46,86 +69,48 @@ fn mirrored(i: usize, before: usize, n: usize, offset: usize) -> usize {
     }
 }
 
-/// Calls `f` with each index of a shape, in order.
-fn each_index(shape: &Shape, mut f: impl FnMut(&[usize])) {
-    let mut index = vec![0; shape.rank()];
-    for _ in 0..shape.num_elements() {
-        f(&index);
-        for d in (0..shape.rank()).rev() {
-            index[d] += 1;
-            if index[d] < shape[d] {
-                break;
-            }
-            index[d] = 0;
-        }
-    }
-}
-
-fn flat(index: &[usize], shape: &Shape) -> usize {
-    index.iter().zip(shape.iter()).fold(0, |at, (i, n)| at * n + i)
-}
-
-/// A step that takes each element of the output from the place in the input that `place` maps its index to.
-fn from_places(cx: &CompileCx, place: impl Fn(&[usize]) -> Vec<usize>) -> Result<Compiled> {
-    let (from, to) = (cx.shape(0), cx.output_shape(0));
-    let mut places = Vec::with_capacity(to.num_elements());
-    each_index(&to, |index| places.push(flat(&place(index), &from)));
-    if let Some(bad) = places.iter().find(|p| **p >= from.num_elements()) {
-        return Err(Error::invalid(format!(
-            "the paddings reach past the operand of shape {from} (element {bad})"
-        )));
-    }
-    dispatch_any!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
-        let (x, out) = (args.input::<T>(0), args.output::<T>(0));
-        out.iter_mut().zip(&places).for_each(|(out, at)| *out = x[*at]);
-        Ok(())
-    }), else => Err(Error::unimplemented("Tile of this dtype")))
-}
-
 fn pad(cx: &CompileCx) -> Result<Compiled> {
     let Some(paddings) = cx.ints(1) else { return Ok(Compiled::Deferred) };
     let (from, to) = (cx.shape(0), cx.output_shape(0));
     let has_value = cx.num_inputs() > 2;
-    // Where each innermost row of the input begins in the output.
-    let row = from.last().copied().unwrap_or(1);
-    let mut starts = vec![];
-    each_index(&from.iter().take(from.rank().saturating_sub(1)).copied().collect(), |index| {
-        let mut at: Vec<usize> =
-            index.iter().enumerate().map(|(d, i)| i + paddings[2 * d] as usize).collect();
-        if from.rank() > 0 {
-            at.push(paddings[2 * from.rank() - 2] as usize);
+    let strides: Vec<isize> = to.strides().iter().map(|s| *s as isize).collect();
+    let start =
+        paddings.iter().step_by(2).zip(&strides).map(|(n, stride)| *n as usize * *stride as usize).sum();
+    // The innermost rows of the input, and where each begins in the output.
+    let outer: Vec<usize> = from.iter().take(from.rank().saturating_sub(1)).copied().collect();
+    let row = from.last().copied().unwrap_or(1) * cx.dtype(0).size();
+    let size = cx.dtype(0).size();
+    Compiled::step(move |args: &mut Args| {
+        let (x, out) = (args.input_bytes(0), args.output_bytes(0));
+        match has_value {
+            true => out.chunks_exact_mut(size).for_each(|out| out.copy_from_slice(args.input_bytes(2))),
+            false => out.fill(0),
         }
-        starts.push(flat(&at, &to));
-    });
-    dispatch_any!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
-        let (x, out) = (args.input::<T>(0), args.output::<T>(0));
-        out.fill(if has_value { args.input::<T>(2)[0] } else { T::default() });
         if row > 0 {
-            for (start, row_of_x) in starts.iter().zip(x.chunks_exact(row)) {
-                out[*start..start + row].copy_from_slice(row_of_x);
-            }
+            let mut rows = x.chunks_exact(row);
+            each_place(&outer, [&strides[..outer.len()]], [start], |[at]| {
+                if let Some(x) = rows.next() {
+                    out[at * size..at * size + row].copy_from_slice(x);
+                }
+            });
         }
         Ok(())
-    }), else => Err(Error::unimplemented("Pad of this dtype")))
+    })
 }
 
 fn mirror_pad_grad(op: &MirrorPadGrad, cx: &CompileCx) -> Result<Compiled> {
     let Some(paddings) = cx.ints(1) else { return Ok(Compiled::Deferred) };
     let (padded, shape, offset) = (cx.shape(0), cx.output_shape(0), mirror_offset(&op.mode)?);
-    let mut places = vec![];
-    each_index(&padded, |index| {
-        let at: Vec<usize> = index
-            .iter()
-            .enumerate()
-            .map(|(d, i)| mirrored(*i, paddings[2 * d] as usize, shape[d], offset))
-            .collect();
-        places.push(flat(&at, &shape));
-    });
     dispatch_arith!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
         let (dy, out) = (args.input::<T>(0), args.output::<T>(0));
         out.fill(T::default());
-        for (dy, at) in dy.iter().zip(&places) {
-            out[*at] = Arith::add(out[*at], *dy);
+        let strides = padded.strides();
+        for (i, dy) in dy.iter().enumerate() {
+            let at = (0..padded.rank()).fold(0, |at, d| {
+                let i = i / strides[d] % padded[d];
+                at * shape[d] + mirrored(i, paddings[2 * d] as usize, shape[d], offset)
+            });
+            out[at] = Arith::add(out[at], *dy);
         }
         Ok(())
     }), else => Err(Error::unimplemented("MirrorPadGrad of this dtype")))

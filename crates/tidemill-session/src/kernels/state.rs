@@ -1,11 +1,11 @@
 //! Kernels of `ops::state`: assignments to variables.
 
 use tidemill_core::ops::{
-    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterSub,
-    ScatterUpdate,
+    Assign, AssignAdd, AssignSub, CountUpTo, IsVariableInitialized, RefIdentity, ScatterAdd, ScatterDiv,
+    ScatterMax, ScatterMin, ScatterMul, ScatterSub, ScatterUpdate,
 };
-use tidemill_core::{Error, Result, Value};
-use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int};
+use tidemill_core::{DType, Error, Result, Value};
+use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -34,6 +34,18 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ScatterSub>(
         |_, cx| dispatch_arith!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::sub), else => unsupported()),
     );
+    table.compiled::<ScatterMul>(|_, cx| {
+        dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, <T as Arith>::mul), else => unsupported())
+    });
+    table.compiled::<ScatterDiv>(
+        |_, cx| dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, quotient), else => unsupported()),
+    );
+    table.compiled::<ScatterMax>(|_, cx| {
+        dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, |a, b| if b > a { b } else { a }), else => unsupported())
+    });
+    table.compiled::<ScatterMin>(|_, cx| {
+        dispatch_numeric!(cx.dtype(0), T => scatter::<T>(cx, |a, b| if b < a { b } else { a }), else => unsupported())
+    });
 }
 
 fn count_up_to<T: Element>(limit: i64) -> Result<Compiled> {
@@ -108,17 +120,34 @@ fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
     }, else => unsupported())
 }
 
+/// The quotient; of integers rounded towards zero, and 0 by 0.
+fn quotient<T: Element>(a: T, b: T) -> T {
+    if T::DTYPE.is_float() {
+        return T::from_f64(a.to_f64() / b.to_f64());
+    }
+    match (a.to_i64(), b.to_i64()) {
+        (_, 0) => T::from_i64(0),
+        (a, b) if T::DTYPE == DType::U64 => T::from_i64((a as u64 / b as u64) as i64),
+        (a, b) => T::from_i64(a.wrapping_div(b)),
+    }
+}
+
 fn scatter<T: Element>(cx: &CompileCx, f: fn(T, T) -> T) -> Result<Compiled> {
     let (index_dtype, count) = (cx.dtype(1), cx.shape(1).num_elements());
+    // A single number is for all rows.
+    let one = cx.shape(2).rank() == 0;
     Ok(Compiled::Variable(Box::new(move |variables, args| {
-        let row = row_size(variables[0], count, args.input::<T>(2).len())?;
+        let updates = args.input::<T>(2);
+        let row =
+            if one { row_size(variables[0], 0, 0)? } else { row_size(variables[0], count, updates.len())? };
         let value = initialised::<T>(variables[0])?;
         let rows = value.len().checked_div(row).unwrap_or(0);
-        let updates = args.input::<T>(2);
-        let indices = row_indices(args, 1, index_dtype, rows)?;
-        for (i, update) in indices.zip(updates.chunks_exact(row.max(1))) {
+        for (k, i) in row_indices(args, 1, index_dtype, rows)?.enumerate() {
             let target = &mut value[i * row..(i + 1) * row];
-            target.iter_mut().zip(update).for_each(|(v, u)| *v = f(*v, *u));
+            match one {
+                true => target.iter_mut().for_each(|v| *v = f(*v, updates[0])),
+                false => target.iter_mut().zip(&updates[k * row..]).for_each(|(v, u)| *v = f(*v, *u)),
+            }
         }
         Ok(())
     })))

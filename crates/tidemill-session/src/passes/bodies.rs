@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tidemill_core::ops::FakeParam;
-use tidemill_core::{DType, InferCx, PartialShape, Result, TensorType, Value};
+use tidemill_core::{DType, ErrorKind, InferCx, PartialShape, Result, TensorType, Value};
 
 use super::{PassCx, ProgramValues, specialise};
 use crate::program::{IfInst, InstId, Kind, LoopInst, Program, Ref};
@@ -64,6 +64,20 @@ impl Known {
             }
         }
         specialise::run(body, cx)
+    }
+}
+
+impl Known {
+    /// Puts it into a branch, unless something in there cannot be right with it: then the branch stays as it was built, and fails when it is
+    /// taken.
+    fn put_if_right(&self, branch: &mut Program, cx: &PassCx) -> Result<()> {
+        let mut specialised = branch.clone();
+        match self.put(&mut specialised, cx) {
+            Ok(()) => *branch = specialised,
+            Err(e) if e.kind() == ErrorKind::InvalidArgument => {}
+            Err(e) => return Err(e),
+        }
+        Ok(())
     }
 }
 
@@ -131,8 +145,8 @@ fn of_loop(program: &Program, id: InstId, inner: &mut LoopInst, cx: &PassCx) -> 
 fn of_if(program: &Program, id: InstId, inner: &mut IfInst, cx: &PassCx) -> Result<Vec<TensorType>> {
     let operands = &program.inst(id).inputs;
     let (then, orelse) = operands[1..].split_at(inner.op.then.params().len());
-    Known::of(program, then).put(&mut inner.then, cx)?;
-    Known::of(program, orelse).put(&mut inner.orelse, cx)?;
+    Known::of(program, then).put_if_right(&mut inner.then, cx)?;
+    Known::of(program, orelse).put_if_right(&mut inner.orelse, cx)?;
     for i in 0..inner.then.fetches.len() {
         stand_for(&mut inner.then, &inner.orelse, i);
         stand_for(&mut inner.orelse, &inner.then, i);

@@ -88,7 +88,7 @@ pub(crate) fn at(e: tidemill_core::Error, op: &str, inst: &Inst) -> tidemill_cor
 fn fold(program: &Program, id: InstId, cx: &PassCx) -> Result<Option<Value>> {
     let inst = program.inst(id);
     let (Kind::Op(op), [output]) = (&inst.kind, &inst.outputs[..]) else { return Ok(None) };
-    if !foldable(inst, cx) {
+    if !foldable(program, inst, cx) {
         return Ok(None);
     }
     // A shape chain is known even where its operands are not constants (the shape of a feed, say).
@@ -110,7 +110,7 @@ fn fold_several(program: &mut Program, cx: &PassCx) -> Result<bool> {
     for id in program.ids() {
         let inst = program.inst(id);
         let values = match &inst.kind {
-            Kind::Op(op) if inst.outputs.len() > 1 && foldable(inst, cx) => constants(program, inst)
+            Kind::Op(op) if inst.outputs.len() > 1 && foldable(program, inst, cx) => constants(program, inst)
                 .map(|constants| evaluate(cx.kernels, &**op, inst.node, &constants, &inst.outputs))
                 .transpose()
                 .map_err(|e| at(e, op.name(), inst))?,
@@ -133,11 +133,14 @@ fn fold_several(program: &mut Program, cx: &PassCx) -> Result<bool> {
 }
 
 /// Whether an operation may be computed now, once its operands are known.
-fn foldable(inst: &Inst, cx: &PassCx) -> bool {
+fn foldable(program: &Program, inst: &Inst, cx: &PassCx) -> bool {
     let Kind::Op(op) = &inst.kind else { return false };
+    // A constant that waits for others makes what uses it wait.
+    let waits =
+        inst.inputs.iter().any(|r| !program.inst(r.inst).after.is_empty() && program.constant(*r).is_some());
     let bytes = |ty: &TensorType| ty.shape.as_known().and_then(|s| s.num_bytes(ty.dtype));
     let small = inst.outputs.iter().all(|ty| bytes(ty).is_some_and(|b| b <= FOLD_LIMIT));
-    op.effect() == Effect::Pure && inst.after.is_empty() && small && cx.kernels.has(&**op)
+    op.effect() == Effect::Pure && inst.after.is_empty() && !waits && small && cx.kernels.has(&**op)
 }
 
 /// The operands' values, if all are constants, and there are any.
