@@ -77,7 +77,6 @@ pub(super) fn rows() -> Vec<Row> {
         )
         .expect([-1i64, 2]),
         row_of::<TensorListFromTensor>(|t| stack(from_tensor(t[0] * t[0]), &[2]), [x([3, 2])]),
-        row_of::<TensorListFromTensor>(|t| stack(from_tensor(t[0]), &[]), [x([])]).fails(InvalidArgument),
         row_of::<TensorListStack>(|t| stack(push(from_tensor(t[0]), t[1]), &[-1]), [x([3, 2]), x([2])]),
         row_of::<TensorListStack>(|t| stack(push(from_tensor(t[0]), t[1]), &[-1]), [x([3, 2]), x([3])])
             .fails(InvalidArgument),

@@ -28,6 +28,15 @@ impl List {
         List { dtype, shape, elements: vec![], bytes: 0, max: None }
     }
 
+    /// # Errors
+    /// When the elements are of another dtype than is asked for.
+    fn of(&self, dtype: DType) -> Result<&List> {
+        match self.dtype == dtype {
+            true => Ok(self),
+            false => Err(Error::invalid(format!("the elements of the list are {}, not {dtype}", self.dtype))),
+        }
+    }
+
     fn check(&self, item: &Value) -> Result<()> {
         if item.dtype() != self.dtype || !self.shape.accepts(item.shape()) {
             return Err(Error::invalid(format!(
@@ -259,9 +268,10 @@ pub(super) fn register(table: &mut KernelTable) {
         list.push(item)?;
         one(list)
     });
-    table.values::<TensorListPopBack>(|_, inputs| {
+    table.values::<TensorListPopBack>(|op, inputs| {
         let [list, shape] = operands(inputs)?;
         let mut list = taken(list)?;
+        list.of(op.element_dtype)?;
         let Some(last) = list.elements.pop() else {
             return Err(Error::invalid("the list is empty"));
         };
@@ -307,7 +317,7 @@ pub(super) fn register(table: &mut KernelTable) {
     });
     table.values::<TensorListStack>(|op, inputs| {
         let [list, shape] = operands(inputs)?;
-        let list = look::<List>(&list, LIST)?;
+        let list = look::<List>(&list, LIST)?.of(op.element_dtype)?;
         let len = list.elements.len();
         if usize::try_from(op.num_elements).is_ok_and(|want| want != len) {
             return Err(Error::invalid(format!("the list has {len} elements, not {}", op.num_elements)));
@@ -315,9 +325,9 @@ pub(super) fn register(table: &mut KernelTable) {
         let all: Vec<usize> = (0..len).collect();
         Ok(vec![list.stack(&all, &partial_shape(&shape)?)?])
     });
-    table.values::<TensorListGetItem>(|_, inputs| {
+    table.values::<TensorListGetItem>(|op, inputs| {
         let [list, index, shape] = operands(inputs)?;
-        let list = look::<List>(&list, LIST)?;
+        let list = look::<List>(&list, LIST)?.of(op.element_dtype)?;
         let at = list.place(scalar(&index)?)?;
         Ok(vec![list.get(&list.elements[at], &list.known(&partial_shape(&shape)?)?)?])
     });
@@ -330,9 +340,9 @@ pub(super) fn register(table: &mut KernelTable) {
         list.set(index, item)?;
         one(list)
     });
-    table.values::<TensorListGather>(|_, inputs| {
+    table.values::<TensorListGather>(|op, inputs| {
         let [list, indices, shape] = operands(inputs)?;
-        let list = look::<List>(&list, LIST)?;
+        let list = look::<List>(&list, LIST)?.of(op.element_dtype)?;
         let places: Vec<usize> = ints(&indices)?.into_iter().map(|i| list.place(i)).collect::<Result<_>>()?;
         Ok(vec![list.stack(&places, &partial_shape(&shape)?)?])
     });
@@ -352,11 +362,11 @@ pub(super) fn register(table: &mut KernelTable) {
     });
     table.values::<TensorListConcat>(|op, inputs| {
         let [list] = operands(inputs)?;
-        look::<List>(&list, LIST)?.concat(&op.element_shape, &[])
+        look::<List>(&list, LIST)?.of(op.element_dtype)?.concat(&op.element_shape, &[])
     });
-    table.values::<TensorListConcatV2>(|_, inputs| {
+    table.values::<TensorListConcatV2>(|op, inputs| {
         let [list, shape, leading] = operands(inputs)?;
-        look::<List>(&list, LIST)?.concat(&partial_shape(&shape)?, &ints(&leading)?)
+        look::<List>(&list, LIST)?.of(op.element_dtype)?.concat(&partial_shape(&shape)?, &ints(&leading)?)
     });
     table.values::<TensorListSplit>(|_, inputs| {
         let [tensor, shape, lengths] = operands(inputs)?;

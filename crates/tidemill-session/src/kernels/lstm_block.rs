@@ -71,6 +71,10 @@ impl Cell {
                 return Err(Error::invalid(format!("{name} is {}, not {shape}", args[i].shape())));
             }
         }
+        if let Some(i) = (4..7).find(|i| args[*i].rank() != 1) {
+            let (name, shape) = (["wci", "wcf", "wco"][i - 4], args[i].shape());
+            return Err(Error::invalid(format!("{name} must be a vector, not {shape}")));
+        }
         let peepholes = match peephole {
             true => Some([floats(&args[4])?, floats(&args[5])?, floats(&args[6])?]),
             false => None,

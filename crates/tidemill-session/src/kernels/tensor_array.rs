@@ -39,6 +39,9 @@ pub(super) fn register(table: &mut KernelTable) {
         let rows = Rows::of(cx);
         let index = cx.dtype(1);
         dispatch_numeric!(cx.dtype(0), T => {
+            if cx.on_values() {
+                return Ok(Compiled::Values(Box::new(add_values::<T>)));
+            }
             let each = rows.bytes / size_of::<T>();
             let step = Step::new(move |args: &mut Args| {
                 let places = rows.places(args, index)?;
@@ -122,6 +125,28 @@ fn distinct(places: &[usize]) -> Result<()> {
         Some(twice) => Err(Error::invalid(format!("element {twice} is written twice at once"))),
         None => Ok(()),
     }
+}
+
+/// In place, where the array has no other owner.
+fn add_values<T: Arith>(inputs: Vec<Value>) -> Result<Vec<Value>> {
+    let [mut array, index, value] = super::list::operands(inputs)?;
+    let count = array.shape().first().copied().unwrap_or(0);
+    let places: Vec<usize> = ints(&index)?.into_iter().map(|i| place(i, count)).collect::<Result<_>>()?;
+    let to = array.as_mut_slice::<T>()?;
+    let each = to.len().checked_div(count).unwrap_or(0);
+    let values = value.as_slice::<T>()?;
+    if values.len() != each * places.len() {
+        return Err(Error::invalid(format!(
+            "{} numbers are added to {} rows of {each}",
+            values.len(),
+            places.len()
+        )));
+    }
+    for (i, at) in places.into_iter().enumerate() {
+        let row = &mut to[at * each..(at + 1) * each];
+        row.iter_mut().zip(&values[i * each..]).for_each(|(a, b)| *a = Arith::add(*a, *b));
+    }
+    Ok(vec![array])
 }
 
 /// In place, where the array has no other owner.

@@ -59,7 +59,7 @@ impl Handle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 
-    fn new(array: Array) -> Result<Value> {
+    fn of(array: Array) -> Result<Value> {
         Ok(Value::object(DType::Resource, Arc::new(Handle(Mutex::new(array))))?)
     }
 }
@@ -188,7 +188,7 @@ impl Array {
             let shape = shape.map(|s| front.iter().chain(s.iter()).copied().collect());
             Element { shape, ..Element::default() }
         };
-        let made = Handle::new(Array {
+        let made = Handle::of(Array {
             name: format!("{}@{source}", self.name),
             dtype: self.dtype,
             shape: PartialShape::from(&front).concatenate(&self.shape),
@@ -225,7 +225,7 @@ pub(super) fn register(table: &mut KernelTable) {
         };
         let len = usize::try_from(size).map_err(|_| array.error(format!("its size {size} is negative")))?;
         array.resize(len)?;
-        Ok(vec![Handle::new(array)?, Value::scalar(0f32)])
+        Ok(vec![Handle::of(array)?, Value::scalar(0f32)])
     });
     table.values::<TensorArrayGradV3>(|op, inputs| {
         let [handle, flow] = operands(inputs)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tidemill_core::{PartialShape, Result, TensorType, Value};
+use tidemill_core::{Error, ErrorKind, PartialShape, Result, TensorType, Value};
 
 use super::{
     LoopStep, Place, Plan, PlanFetch, PlanStep, PlanVariable, Slot, SlotId, StepKind, StepSource, SubPlan,
@@ -63,6 +63,7 @@ impl Plan {
             .iter()
             .map(|r| PlanFetch { slot: slot_of[r], shape: program.ty(*r).shape.as_known() })
             .collect();
+        check_sizes(&slots)?;
         let mut remap: Vec<u32> = (0..slots.len() as u32).collect();
         let arena_bytes = memory::place(&mut slots, &mut remap, &drafts, &order, &fetches, owned);
         let variables = program
@@ -113,6 +114,17 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// # Errors
+/// `ResourceExhausted` when what has a place in the arena cannot be there on any machine.
+fn check_sizes(slots: &[Slot]) -> Result<()> {
+    let arena = slots.iter().filter(|slot| matches!(slot.place, Place::Arena(_)));
+    let total = arena.map(|slot| slot.bytes().unwrap_or(usize::MAX)).fold(0usize, usize::saturating_add);
+    if total < isize::MAX as usize / 2 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::ResourceExhausted, "the values of a run have more bytes than can be addressed"))
 }
 
 /// Marks the inputs that no later step uses and that are not fetched.

@@ -1,13 +1,18 @@
 //! The order of steps.
 //!
 //! Operands and `after`s come first; among what is ready, program order decides, so that the same program always gives the same
-//! plan. A write comes after everything that uses the memory of a read which must not see it.
+//! plan. A write comes after everything that uses the memory of a read which must not see it, and what changes a part of a value after what
+//! reads the whole.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use tidemill_core::ops::{
+    ArrayAdd, ArrayResize, ArrayWrite, TensorListPopBack, TensorListPushBack, TensorListSetItem,
+};
+
 use super::compile::Draft;
-use crate::program::{InstId, Kind, Orders, Program};
+use crate::program::{Inst, InstId, Kind, Orders, Program};
 
 pub(super) fn order(program: &Program, drafts: &[Option<Draft>]) -> Vec<InstId> {
     let mut graph = Edges::new(program.insts.len());
@@ -35,7 +40,46 @@ pub(super) fn order(program: &Program, drafts: &[Option<Draft>]) -> Vec<InstId> 
             }
         }
     }
+    // Where variables are written, their order is what matters.
+    if program.insts.iter().all(|i| i.writes.is_empty()) {
+        for id in program.ids().filter(|id| overwrites(program.inst(*id))) {
+            let after = descendants(program, id);
+            let whole = program.inst(id).inputs[0];
+            let reads = |user: &InstId| {
+                let inst = program.inst(*user);
+                inst.inputs.contains(&whole) && !overwrites(inst) && !after[user.index()]
+            };
+            program.ids().filter(reads).for_each(|user| graph.add(user, id, true));
+        }
+    }
     graph.order()
+}
+
+/// Whether an operation changes a part of its first operand, which it does in place if nobody reads that afterwards.
+fn overwrites(inst: &Inst) -> bool {
+    match &inst.kind {
+        Kind::Op(op) => {
+            op.is::<ArrayWrite>()
+                || op.is::<ArrayAdd>()
+                || op.is::<ArrayResize>()
+                || op.is::<TensorListSetItem>()
+                || op.is::<TensorListPushBack>()
+                || op.is::<TensorListPopBack>()
+        }
+        _ => false,
+    }
+}
+
+/// Which operations depend on one.
+fn descendants(program: &Program, of: InstId) -> Vec<bool> {
+    let mut found = vec![false; program.insts.len()];
+    found[of.index()] = true;
+    for id in program.ids().filter(|id| id.index() > of.index()) {
+        let inst = program.inst(id);
+        let on = |from: InstId| found[from.index()];
+        found[id.index()] = inst.inputs.iter().any(|r| on(r.inst)) || inst.after.iter().any(|a| on(*a));
+    }
+    found
 }
 
 struct Edges {

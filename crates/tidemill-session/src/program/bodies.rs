@@ -10,7 +10,7 @@ use std::fmt;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tidemill_core::ops::{FakeParam, If, Loop};
-use tidemill_core::{Body, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType};
+use tidemill_core::{Body, DType, Effect, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType};
 
 use super::{Kind, Program, ProgramVariable};
 use std::sync::Arc;
@@ -73,7 +73,14 @@ impl Outside<'_> {
             .enumerate()
             .map(|(i, p)| (Output::new(*p, 0), body.param_type(i).clone()))
             .collect();
-        Program::build_from(self, body.results(), &[], &feeds)
+        // What changes the object behind a handle has no result that tells.
+        let acts = |node: &Node| {
+            node.inputs.iter().any(|o| body.ty(*o).is_some_and(|ty| ty.dtype == DType::Resource))
+                && node.op.effect() == Effect::Stateful
+        };
+        let effects: Vec<NodeId> =
+            body.nodes().iter().filter(|(_, node)| acts(node)).map(|(id, _)| *id).collect();
+        Program::build_from(self, body.results(), &effects, &feeds)
     }
 }
 
