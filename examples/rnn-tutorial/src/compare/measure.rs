@@ -246,7 +246,7 @@ pub fn ratios(rows: &[Row]) -> String {
         format!("{ratio:.2} at T = {}", row.num_steps)
     };
     let ratios: Vec<String> = dynamic.map(ratio).collect();
-    format!("A training step, dynamic / manual: {}.", ratios.join(", "))
+    format!("A training step in the loop takes as many of those unrolled by hand: {}.", ratios.join(", "))
 }
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(table(&short).lines().count(), 5);
         let mut rows = [short, long].concat();
         rows.iter_mut().for_each(|row| row.step = Duration::from_micros(100 + row.model as u64 * 10));
-        let line = "A training step, dynamic / manual: 1.20 at T = 3, 1.20 at T = 6.";
+        let line = "A training step in the loop takes as many of those unrolled by hand: 1.20 at T = 3, 1.20 at T = 6.";
         assert_eq!(ratios(&rows), line);
     }
 
