@@ -43,6 +43,7 @@ pub struct Session {
     kernels: KernelTable,
     optimise: bool,
     memory_limit: usize,
+    fuel: u64,
     variables: Variables,
     states: NodeStates,
     plans: PlanCache<Prepared>,
@@ -100,6 +101,7 @@ pub struct SessionBuilder {
     kernels: KernelTable,
     optimise: bool,
     memory_limit: usize,
+    fuel: u64,
 }
 
 /// How many bytes a run may use for one thing, unless told.
@@ -141,6 +143,12 @@ impl SessionBuilder {
         self
     }
 
+    /// Optimising passes stop after so many patches of each program: to find the patch that is wrong, by halving.
+    pub fn with_fuel(mut self, patches: u64) -> Self {
+        self.fuel = patches;
+        self
+    }
+
     /// The session.
     pub fn build(self) -> Session {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -150,6 +158,7 @@ impl SessionBuilder {
             kernels: self.kernels,
             optimise: self.optimise,
             memory_limit: self.memory_limit,
+            fuel: self.fuel,
             variables: Variables::default(),
             states: NodeStates::default(),
             plans: PlanCache::default(),
@@ -199,6 +208,7 @@ impl Session {
             kernels: KernelTable::standard(),
             optimise: true,
             memory_limit: MEMORY_LIMIT,
+            fuel: u64::MAX,
         }
     }
 
@@ -414,7 +424,7 @@ impl Session {
             })
             .collect::<Result<_>>()?;
         let mut program = Program::build(&self.graph, tensors, targets, &feeds)?;
-        let cx = PassCx { kernels: &self.kernels, optimise: self.optimise };
+        let cx = PassCx::new(&self.kernels, self.optimise, self.fuel);
         passes::run(&mut program, &cx, watch)?;
         Plan::compile(&program, &self.kernels, &self.states)
     }

@@ -55,17 +55,16 @@ impl Frame {
 
     /// Points the feeds' slots at the feeds. Those that the plan overwrites are copied if they have other owners.
     pub(crate) fn bind_feeds(&mut self, plan: &Plan, mut feeds: SmallVec<[Item; 4]>) {
-        for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
-            if let Place::Feed(i) = slot.place {
-                *buffer = match &mut feeds[i] {
-                    Item::Value(value) if plan.overwritten.contains(&i) => {
-                        let dtype = value.dtype();
-                        let bytes = value.bytes_mut();
-                        RawBuf { ptr: bytes.as_mut_ptr(), bytes: bytes.len(), dtype }
-                    }
-                    item => buffer_of(item, slot.ty.dtype),
-                };
-            }
+        for (slot, feed) in &plan.feed_slots {
+            let (slot, i) = (*slot as usize, *feed as usize);
+            self.table[slot] = match &mut feeds[i] {
+                Item::Value(value) if plan.overwritten.contains(&i) => {
+                    let dtype = value.dtype();
+                    let bytes = value.bytes_mut();
+                    RawBuf { ptr: bytes.as_mut_ptr(), bytes: bytes.len(), dtype }
+                }
+                item => buffer_of(item, plan.slots[slot].ty.dtype),
+            };
         }
         self.feeds = feeds;
     }
@@ -75,10 +74,8 @@ impl Frame {
     /// # Safety
     /// The buffers are as the plan declares the feeds, and stay so until the frame is released or bound again.
     pub(crate) unsafe fn bind_buffers(&mut self, plan: &Plan, feeds: &[RawBuf]) {
-        for (slot, buffer) in plan.slots.iter().zip(&mut self.table) {
-            if let Place::Feed(i) = slot.place {
-                *buffer = feeds[i];
-            }
+        for (slot, feed) in &plan.feed_slots {
+            self.table[*slot as usize] = feeds[*feed as usize];
         }
     }
 
@@ -144,10 +141,10 @@ impl Frame {
     /// Lets go of what a run made outside the arena.
     pub(crate) fn release(&mut self, plan: &Plan) {
         self.feeds.clear();
-        for ((item, slot), buffer) in self.items.iter_mut().zip(&plan.slots).zip(&mut self.table) {
-            if item.take().is_some() || matches!(slot.place, Place::Feed(_) | Place::Variable(_)) {
-                *buffer = RawBuf { dtype: slot.ty.dtype, ..RawBuf::EMPTY };
-            }
+        for slot in &plan.transient_slots {
+            let slot = *slot as usize;
+            self.items[slot] = None;
+            self.table[slot] = RawBuf { dtype: plan.slots[slot].ty.dtype, ..RawBuf::EMPTY };
         }
     }
 }

@@ -346,11 +346,9 @@ fn with_buffers(
 
 /// What is passed in must be of the types that the plan was compiled for; `except` those that each turn sets.
 fn check_feeds(plan: &Plan, feeds: &[RawBuf], except: std::ops::Range<usize>) -> Result<()> {
-    for slot in &plan.slots {
-        if let Place::Feed(i) = slot.place
-            && !except.contains(&i)
-            && slot.bytes() != Some(feeds[i].bytes)
-        {
+    for (slot, i) in &plan.feed_slots {
+        let (slot, i) = (&plan.slots[*slot as usize], *i as usize);
+        if !except.contains(&i) && slot.bytes() != Some(feeds[i].bytes) {
             return Err(Error::invalid(format!(
                 "the body of the loop takes a {}, but is given {} bytes",
                 slot.ty, feeds[i].bytes

@@ -1,5 +1,6 @@
 //! Moving elements without looking at them: rows of bytes, and strided walks.
 
+use smallvec::SmallVec;
 use tidemill_core::{Result, Shape};
 
 use super::{Args, CompileCx, Compiled};
@@ -106,7 +107,7 @@ impl StridedCopy {
             None => (&self.dims[..], (1, 1)),
         };
         let turns: usize = outer.iter().map(|(n, _)| *n).product();
-        let mut index = vec![0usize; outer.len()];
+        let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, outer.len());
         let mut at = self.start as isize;
         let mut to = to.cast::<[u8; N]>();
         let from = from.cast::<[u8; N]>();

@@ -32,6 +32,7 @@ mod conv;
 mod copy;
 mod count;
 mod fft;
+pub(crate) mod fused;
 mod gather;
 mod image;
 mod in_top_k;
@@ -311,6 +312,7 @@ impl KernelTable {
         broadcast::register(&mut table);
         conv::register(&mut table);
         count::register(&mut table);
+        fused::register(&mut table);
         gather::register(&mut table);
         image::register(&mut table);
         in_top_k::register(&mut table);

@@ -1,5 +1,6 @@
 //! Kernels of `ops::training`: each reads gradient and slots once and writes slots and variable once.
 
+use smallvec::SmallVec;
 use tidemill_core::ops::{
     ApplyAdagrad, ApplyAdam, ApplyGradientDescent, ApplyMomentum, SparseApplyAdagrad, SparseApplyMomentum,
 };
@@ -156,8 +157,9 @@ fn wrong_variables() -> Error {
 }
 
 fn slots_of<'v, T: Real, const S: usize>(slots: &'v mut [&mut Option<Value>]) -> Result<[&'v mut [T]; S]> {
-    let slots: Result<Vec<&mut [T]>> = slots.iter_mut().map(|slot| initialised::<T>(slot)).collect();
-    slots?.try_into().map_err(|_| wrong_variables())
+    let slots: Result<SmallVec<[&mut [T]; S]>> =
+        slots.iter_mut().map(|slot| initialised::<T>(slot)).collect();
+    slots?.into_inner().map_err(|_| wrong_variables())
 }
 
 struct Dense<'v, 'a, T, R, const S: usize> {

@@ -83,8 +83,7 @@ impl Known {
 
 fn of_loop(program: &Program, id: InstId, inner: &mut LoopInst, cx: &PassCx) -> Result<Vec<TensorType>> {
     let operands = program.inst(id).inputs.clone();
-    let op = inner.op.clone();
-    let layout = op.layout();
+    let layout = inner.layout();
     let mut carries = Known::of(program, &operands[layout.carries..layout.xs]);
     // A carry changes from turn to turn, whatever it starts as.
     carries.constants.fill(None);
@@ -131,9 +130,9 @@ fn of_loop(program: &Program, id: InstId, inner: &mut LoopInst, cx: &PassCx) -> 
         known.put(cond, cx)?;
     }
     let types: Vec<TensorType> = operands.iter().map(|r| program.ty(*r).clone()).collect();
-    let turns = op.turns(&InferCx::new(&types, &ProgramValues { program, inputs: &operands }));
+    let turns = inner.turns(&InferCx::new(&types, &ProgramValues { program, inputs: &operands }));
     let mut outputs = carries.types;
-    for r in &body.fetches[op.carries..] {
+    for r in &body.fetches[inner.carries..] {
         let ty = body.ty(*r);
         outputs.push(TensorType::new(ty.dtype, PartialShape::from([turns]).concatenate(&ty.shape)));
     }

@@ -107,8 +107,28 @@ impl Plan {
             steps.iter().flat_map(|s| s.outputs()).filter_map(written).collect();
         overwritten.sort_unstable();
         overwritten.dedup();
+        let places = slots.iter().enumerate().map(|(i, slot)| (i as u32, &slot.place));
+        let feed_slots = places
+            .clone()
+            .filter_map(|(i, place)| match place {
+                Place::Feed(feed) => Some((i, *feed as u32)),
+                _ => None,
+            })
+            .collect();
+        let transient = |place: &Place| matches!(place, Place::Feed(_) | Place::Variable(_) | Place::Dynamic);
+        let transient_slots = places.filter(|(_, place)| transient(place)).map(|(i, _)| i).collect();
         let num_feeds = program.feeds.len();
-        let plan = Plan { steps, slots, fetches, variables, num_feeds, overwritten, arena_bytes };
+        let plan = Plan {
+            steps,
+            slots,
+            fetches,
+            variables,
+            num_feeds,
+            overwritten,
+            arena_bytes,
+            feed_slots,
+            transient_slots,
+        };
         if cfg!(debug_assertions) {
             plan.verify()?;
         }
@@ -198,14 +218,14 @@ impl Planner<'_> {
                 Ok(Some(Draft::new(StepKind::Copy, inputs, SmallVec::from_slice(&[slot]))))
             }
             Kind::Loop(inner) => {
-                let layout = inner.op.layout();
+                let layout = inner.layout();
                 let body = &inner.body;
                 let cond = inner.cond.as_ref().map(|c| self.sub_plan(c, 0)).transpose()?;
                 let results: Vec<TensorType> = body.fetches.iter().map(|r| body.ty(*r).clone()).collect();
                 let feed_type = |i: usize| feed_type(body, i);
-                let carries = (0..inner.op.carries).map(feed_type);
+                let carries = (0..inner.carries).map(feed_type);
                 let slices: Vec<Option<TensorType>> =
-                    (inner.op.carries..inner.op.carries + inner.op.xs).map(feed_type).collect();
+                    (inner.carries..inner.carries + inner.xs).map(feed_type).collect();
                 // A carry's buffer serves every turn, so its type must be known, and the same going in and coming out.
                 let same = carries.zip(&results).all(|(ty, result)| ty.is_none_or(|ty| ty == *result));
                 let outer = inst
@@ -219,10 +239,10 @@ impl Planner<'_> {
                     && inner.cond.as_ref().is_none_or(is_static);
                 let step = LoopStep {
                     layout,
-                    trip: inner.op.trip,
-                    reverse: inner.op.reverse,
+                    trip: inner.trip,
+                    reverse: inner.reverse,
                     cond,
-                    body: self.sub_plan(body, inner.op.carries)?,
+                    body: self.sub_plan(body, inner.carries)?,
                     results,
                     slices: slices
                         .into_iter()

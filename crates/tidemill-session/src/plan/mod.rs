@@ -185,6 +185,10 @@ pub struct Plan {
     pub overwritten: Vec<usize>,
     /// How many bytes a run's arena has.
     pub arena_bytes: usize,
+    /// The slots that are fed, each with its feed.
+    pub(crate) feed_slots: Vec<(u32, u32)>,
+    /// The slots that point out of the frame while a run lasts: at feeds, variables, and values made during the run.
+    pub(crate) transient_slots: Vec<u32>,
 }
 
 impl PlanStep {

@@ -9,17 +9,25 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tidemill_core::ops::{FakeParam, If, Loop};
-use tidemill_core::{Body, DType, Effect, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType};
+use tidemill_core::ops::{FakeParam, If, Loop, LoopLayout};
+use tidemill_core::{
+    Body, DType, Effect, InferCx, Node, NodeId, Output, PartialShape, RegionId, Result, TensorType,
+};
 
 use super::{Kind, Program, ProgramVariable};
 use std::sync::Arc;
 
-/// A loop in a program.
+/// A loop in a program; see [`Loop`] for what its operands and results are.
 #[derive(Clone)]
 pub struct LoopInst {
-    /// Counts and layout of the operands.
-    pub op: Loop,
+    /// Whether operand 0 is a trip count.
+    pub trip: bool,
+    /// Whether the turns go from the last slice to the first.
+    pub reverse: bool,
+    /// How many carries there are.
+    pub carries: usize,
+    /// How many xs there are.
+    pub xs: usize,
     /// From carries and captures to one bool.
     pub cond: Option<Program>,
     /// From carries, slices and captures to carries and ys.
@@ -40,7 +48,35 @@ pub struct IfInst {
 impl LoopInst {
     fn build(outside: &Outside, op: &Loop) -> Result<LoopInst> {
         let cond = op.cond.as_ref().map(|body| outside.program(body)).transpose()?;
-        Ok(LoopInst { op: op.clone(), cond, body: outside.program(&op.body)? })
+        let body = outside.program(&op.body)?;
+        Ok(LoopInst { trip: op.trip, reverse: op.reverse, carries: op.carries, xs: op.xs, cond, body })
+    }
+
+    /// Where the operands stand.
+    pub fn layout(&self) -> LoopLayout {
+        let carries = usize::from(self.trip);
+        let xs = carries + self.carries;
+        let cond_captures = xs + self.xs;
+        let body_captures = cond_captures + self.cond.as_ref().map_or(0, |c| c.feeds.len() - self.carries);
+        LoopLayout {
+            carries,
+            xs,
+            cond_captures,
+            body_captures,
+            end: body_captures + self.body.feeds.len() - self.carries - self.xs,
+            ys: self.body.fetches.len() - self.carries,
+        }
+    }
+
+    /// The number of turns, as far as the operands' types and values tell.
+    pub fn turns(&self, cx: &InferCx) -> Option<usize> {
+        if self.cond.is_some() {
+            return None;
+        }
+        let layout = self.layout();
+        let from_xs = (layout.xs..layout.cond_captures).find_map(|i| cx.shape(i).dim(0));
+        let from_trip = || cx.known_all(0).and_then(|v| v.first().map(|n| usize::try_from(*n).unwrap_or(0)));
+        if self.trip { from_trip().or(from_xs) } else { from_xs }
     }
 
     /// The programs inside.
@@ -204,7 +240,10 @@ pub(super) type Built = FxHashMap<Key, (super::InstId, Vec<Given>)>;
 
 impl fmt::Debug for LoopInst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LoopInst({:?})", self.op)
+        f.debug_struct("LoopInst")
+            .field("carries", &self.carries)
+            .field("xs", &self.xs)
+            .finish_non_exhaustive()
     }
 }
 

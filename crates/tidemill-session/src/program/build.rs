@@ -497,6 +497,16 @@ impl Orders {
         Orders { writes, words, ancestors }
     }
 
+    /// The writes that an operation is or depends on, as bits.
+    pub(crate) fn writes_before(&self, id: InstId) -> &[u64] {
+        &self.ancestors[id.index() * self.words..][..self.words]
+    }
+
+    /// Whether two operations depend on the same writes.
+    pub(crate) fn same_writes(&self, a: InstId, b: InstId) -> bool {
+        self.writes_before(a) == self.writes_before(b)
+    }
+
     /// Whether `id` is `write`, or depends on it.
     pub(crate) fn depends(&self, id: InstId, write: InstId) -> bool {
         match self.writes.binary_search(&write) {

@@ -12,7 +12,7 @@ use std::fmt;
 
 use tidemill_core::AttrMap;
 
-use super::{Inst, InstId, Kind, Program};
+use super::{Inst, InstId, Kind, LoopInst, Program};
 
 /// Writes `a, b, c`.
 pub(crate) fn comma<T: fmt::Display>(
@@ -47,7 +47,10 @@ impl fmt::Display for Kind {
             Kind::Read(i) => write!(f, "Read {i}"),
             Kind::Copy => write!(f, "Copy"),
             Kind::Op(op) => write!(f, "{}{}", op.name(), Attrs(op.attrs())),
-            Kind::Loop(inner) => write!(f, "Loop{}", Attrs(tidemill_core::Attributes::to_attrs(&inner.op))),
+            Kind::Loop(inner) => {
+                let LoopInst { trip, reverse, carries, xs, .. } = &**inner;
+                write!(f, "Loop {{carries={carries}, reverse={reverse}, trip={trip}, xs={xs}}}")
+            }
             Kind::If(_) => write!(f, "If"),
         }
     }

@@ -88,12 +88,12 @@ impl Program {
             Kind::Loop(inner) => {
                 inner.body.verify().map_err(|e| e.to_string())?;
                 inner.cond.iter().try_for_each(Program::verify).map_err(|e| e.to_string())?;
-                let layout = inner.op.layout();
+                let layout = inner.layout();
                 if inputs.len() != layout.end {
                     return Err(format!("it takes {} operands, not {}", layout.end, inputs.len()));
                 }
-                if inst.outputs.len() != inner.op.carries + layout.ys + 1
-                    || inner.body.fetches.len() != inner.op.carries + layout.ys
+                if inst.outputs.len() != inner.carries + layout.ys + 1
+                    || inner.body.fetches.len() != inner.carries + layout.ys
                 {
                     return Err("its results are not the carries, ys and count of its body".into());
                 }
