@@ -9,6 +9,7 @@ use tidemill_core::ops::{
     MaxPoolGrad, MaxPoolGradGrad, MaxPoolGradGradV2, MaxPoolGradV2, MaxPoolV2, MaxPoolWithArgmax, Pooling,
 };
 use tidemill_core::{DType, Error, Result, Shape};
+use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_float, dispatch_numeric};
 
 use super::arith::Arith;
@@ -46,7 +47,7 @@ pub(super) fn register(table: &mut KernelTable) {
         )*};
     }
     rows_by_operands! {
-        MaxPoolV2 maximum;
+        MaxPoolV2 maximum_number;
         MaxPoolGradV2 routed;
         MaxPoolGradGradV2 picked;
     }
@@ -169,6 +170,26 @@ fn maximum(pooling: &Pooling, cx: &CompileCx) -> Result<Compiled> {
     dispatch_numeric!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
         let (x, y) = (args.input::<T>(0), args.output::<T>(0));
         windows.each(|o, window| y[o] = window.largest(x).map_or(T::default(), |i| x[i]));
+        Ok(())
+    }), else => unsupported())
+}
+
+/// [`maximum`] without NaN: as in TensorFlow the result of this op is at least the lowest finite number.
+fn maximum_number(pooling: &Pooling, cx: &CompileCx) -> Result<Compiled> {
+    let windows = Windows::new(pooling, &cx.shape(0))?;
+    let lowest = match cx.dtype(0) {
+        DType::F16 => f16::MIN.to_f64(),
+        DType::BF16 => bf16::MIN.to_f64(),
+        DType::F32 => f64::from(f32::MIN),
+        _ => f64::MIN,
+    };
+    dispatch_numeric!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
+        let (x, y) = (args.input::<T>(0), args.output::<T>(0));
+        windows.each(|o, window| {
+            let mut largest = T::from_f64(lowest);
+            window.each(|i| largest = if x[i] > largest { x[i] } else { largest });
+            y[o] = largest;
+        });
         Ok(())
     }), else => unsupported())
 }
@@ -322,6 +343,15 @@ mod tests {
         let dy = Value::from_vec([1, 1, 2, 1], vec![10f32, 100.0]).unwrap();
         let y = Value::from_vec([1, 1, 2, 1], vec![7f32, 7.0]).unwrap();
         check(&eval(op, &[x, y, dy])[0], [1, 2, 3, 1], &[0.0, 110.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn nan_counts_unless_the_windows_are_operands() {
+        let x = Value::from_vec([1, 1, 2, 1], vec![f32::NAN, f32::NAN]).unwrap();
+        let op = MaxPoolV2 { padding: "VALID".into(), data_format: "NHWC".into() };
+        let size = Value::from([1, 1, 2, 1]);
+        check(&eval(op, &[x.clone(), size.clone(), size])[0], [1, 1, 1, 1], &[f32::MIN]);
+        assert!(eval(max_pool(1, 1, "VALID"), &[x])[0].iter_f64().all(f64::is_nan));
     }
 
     #[test]
