@@ -3,13 +3,16 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rnn_tutorial::model::{self, Config};
+use rnn_tutorial::run::Model;
 use tidemill as tf;
-use tidemill_benches::Tutorial;
+use tidemill_benches::workloads::{Options, ready};
 
 fn step(c: &mut Criterion) {
-    for (name, num_steps, state_size) in [("W1", 5, 4), ("W2", 10, 16)] {
-        let mut tutorial = Tutorial::new(num_steps, state_size, model::manual).unwrap();
-        c.bench_function(&format!("step/{name}"), |b| b.iter(|| tutorial.step().unwrap()));
+    for model in Model::ALL {
+        for name in ["W1", "W2"] {
+            let mut ready = ready(name, &Options { model, unoptimised: false, threads: None }).unwrap();
+            c.bench_function(&format!("step/{name}/{model}"), |b| b.iter(|| ready.workload.step().unwrap()));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::cache::{PlanCache, PlanKey};
 use crate::exec::{self, FramePool, RunCx, Trace};
 use crate::feed::{FeedDict, FeedKey, same_graph};
 use crate::fetch::{Fetch, Requests, Results};
+use crate::kernels::parallel::{Pool, Stop};
 use crate::kernels::{CompileCx, Compiled, CpuKernel, KernelTable, NodeStates};
 use crate::passes::{self, PassCx};
 use crate::plan::{MemoryReport, Plan};
@@ -44,6 +46,7 @@ pub struct Session {
     optimise: bool,
     memory_limit: usize,
     fuel: u64,
+    pool: Pool,
     variables: Variables,
     states: NodeStates,
     plans: PlanCache<Prepared>,
@@ -76,13 +79,13 @@ impl<'a> RunOptions<'a> {
         RunOptions::default()
     }
 
-    /// The run fails with `DeadlineExceeded` when it takes longer. Looked at between steps: a step that has begun is finished.
+    /// The run fails with `DeadlineExceeded` when it takes longer. Looked at between steps, and between the parts of large ones: what has begun is finished.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The run fails with `Cancelled` once the flag is raised. Looked at between steps.
+    /// The run fails with `Cancelled` once the flag is raised. Looked at as often.
     pub fn cancel_flag(mut self, flag: &'a AtomicBool) -> Self {
         self.cancel = Some(flag);
         self
@@ -102,6 +105,7 @@ pub struct SessionBuilder {
     optimise: bool,
     memory_limit: usize,
     fuel: u64,
+    threads: Option<NonZero<usize>>,
 }
 
 /// How many bytes a run may use for one thing, unless told.
@@ -149,6 +153,13 @@ impl SessionBuilder {
         self
     }
 
+    /// How many threads may work on one run, the one that calls it among them; as many as there are processors if not said. They start with the first run
+    /// that has work for them. Kernels share large work only, and results are the same for any number.
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
     /// The session.
     pub fn build(self) -> Session {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -159,6 +170,7 @@ impl SessionBuilder {
             optimise: self.optimise,
             memory_limit: self.memory_limit,
             fuel: self.fuel,
+            pool: Pool::new(self.threads),
             variables: Variables::default(),
             states: NodeStates::default(),
             plans: PlanCache::default(),
@@ -209,6 +221,7 @@ impl Session {
             optimise: true,
             memory_limit: MEMORY_LIMIT,
             fuel: u64::MAX,
+            threads: None,
         }
     }
 
@@ -485,8 +498,8 @@ impl Session {
             kernels: &self.kernels,
             states: &self.states,
             memory_limit: self.memory_limit,
-            deadline,
-            cancelled: [Some(&self.closed), options.cancel],
+            pool: &self.pool,
+            stop: Stop { deadline, cancelled: [Some(&self.closed), options.cancel] },
             trace: options.trace,
         };
         cx.check_memory(plan.arena_bytes)?;

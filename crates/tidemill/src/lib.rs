@@ -140,4 +140,6 @@ mod guides {
     struct Loops;
     #[doc = include_str!("../../../docs/static_and_dynamic.md")]
     struct StaticAndDynamic;
+    #[doc = include_str!("../../../docs/performance.md")]
+    struct Performance;
 }

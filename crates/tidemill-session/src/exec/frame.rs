@@ -34,7 +34,11 @@ impl Frame {
                 format!("a run needs {} bytes of memory, which cannot be had", plan.arena_bytes),
             )
         })?;
-        arena.resize(plan.arena_bytes, 0);
+        // A block at a time: `resize` counts every byte.
+        while arena.len() < plan.arena_bytes {
+            const BLOCK: [u8; 4096] = [0; 4096];
+            arena.extend_from_slice(&BLOCK[..BLOCK.len().min(plan.arena_bytes - arena.len())]);
+        }
         let base = arena.as_mut_ptr();
         let table = plan
             .slots

@@ -274,7 +274,7 @@ fn with_buffers(
     }
     let mut turn = 0;
     while limit.is_none_or(|n| turn < n) {
-        cx.check_stop()?;
+        cx.stop.check()?;
         if let (Some(cond), Some(frame)) = (&inner.cond, &mut frames.cond) {
             cond_feeds[..carries].copy_from_slice(&feeds[..carries]);
             // SAFETY: carries and captures have the types that specialising gave the parameters, and live as long as this run.
@@ -407,7 +407,7 @@ fn with_items(
     let mut ys: Vec<Vec<Item>> = vec![vec![]; layout.ys];
     let (mut turn, mut kept) = (0, 0usize);
     while limit.is_none_or(|n| turn < n) {
-        cx.check_stop()?;
+        cx.stop.check()?;
         if let Some(cond) = &inner.cond {
             let feeds = carries.iter().chain(&cond_captures).cloned().collect();
             if !cond.run_items(feeds, variables, cx)?[0].value()?.to_scalar::<bool>()? {

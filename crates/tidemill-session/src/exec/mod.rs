@@ -8,11 +8,10 @@ mod loops;
 mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use tidemill_core::{Error, ErrorKind, Result, Value};
+use tidemill_core::{Error, Result, Value};
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use frame::{Frame, FramePool};
@@ -20,6 +19,7 @@ pub(crate) use item::Item;
 pub use trace::Trace;
 
 use crate::kernels::args::{Args, RawBuf};
+use crate::kernels::parallel::{Pool, Stop};
 use crate::kernels::{KernelTable, NodeStates};
 use crate::plan::{Place, Plan, PlanStep, StepKind};
 use crate::variables::Guard;
@@ -30,9 +30,8 @@ pub(crate) struct RunCx<'a> {
     pub(crate) states: &'a NodeStates,
     /// How many bytes the arena, any one step and what any one loop keeps may have.
     pub(crate) memory_limit: usize,
-    pub(crate) deadline: Option<Instant>,
-    /// Raised when the session closes or the run is cancelled.
-    pub(crate) cancelled: [Option<&'a AtomicBool>; 2],
+    pub(crate) pool: &'a Pool,
+    pub(crate) stop: Stop<'a>,
     pub(crate) trace: Option<&'a Trace>,
 }
 
@@ -60,7 +59,7 @@ pub(crate) fn run(
             return Err(blame(plan, at, Error::internal(format!("the kernel panicked: {said}"))));
         }
     }
-    cx.check_stop()?;
+    cx.stop.check()?;
     plan.fetches.iter().map(|fetch| Ok(frame.fetch(plan, fetch)?.value()?.clone())).collect()
 }
 
@@ -73,7 +72,7 @@ fn run_steps(
     cx: &RunCx,
 ) -> Result<()> {
     while let Some(step) = plan.steps.get(*at) {
-        cx.check_stop()?;
+        cx.stop.check()?;
         let began = cx.trace.map(|_| Instant::now());
         step_once(plan, step, frame, variables, cx).map_err(|e| blame(plan, *at, e))?;
         if let (Some(trace), Some(began)) = (cx.trace, began) {
@@ -102,18 +101,6 @@ impl RunCx<'_> {
     pub(crate) fn check_memory(&self, bytes: usize) -> Result<()> {
         evaluate::check_memory([bytes].into_iter(), self.memory_limit)
     }
-
-    fn check_stop(&self) -> Result<()> {
-        if self.cancelled.iter().flatten().any(|flag| flag.load(Ordering::Relaxed)) {
-            return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
-        }
-        match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => {
-                Err(Error::new(ErrorKind::DeadlineExceeded, "the run did not end before its deadline"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 fn step_once(
@@ -127,13 +114,15 @@ fn step_once(
         StepKind::Kernel(run) => {
             // SAFETY: `frame.table` is bound as the plan says (`Frame::new`, `bind_feeds`, and steps before this one); the
             // plan's verifier checks that what a step writes overlaps nothing that is live.
-            let mut args = unsafe { Args::new(&frame.table, &step.slots, step.num_inputs) };
+            let mut args =
+                unsafe { Args::new(&frame.table, &step.slots, step.num_inputs) }.shared_by(cx.pool, &cx.stop);
             run(&mut args)
         }
         StepKind::Read(v) => read(plan, step, *v, frame, variables),
         StepKind::Variable(written, run) => {
             // SAFETY: as above. The variables' own slots are not among the data that the kernel may touch through `args`.
-            let mut args = unsafe { Args::new(&frame.table, &step.slots, step.num_inputs) };
+            let mut args =
+                unsafe { Args::new(&frame.table, &step.slots, step.num_inputs) }.shared_by(cx.pool, &cx.stop);
             let mut contents = contents(variables, written)?;
             let missing = contents.iter().position(|c| c.is_none());
             run(&mut contents, &mut args).map_err(|e| name_variable(e, plan, missing.map(|i| written[i])))

@@ -1,9 +1,12 @@
 //! How a running kernel reaches its data.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use tidemill_core::{DType, Error, Result, Shape};
 use tidemill_tensor::{Element, dispatch_float, dispatch_int};
+
+use super::parallel::{Pool, Stop};
 
 /// One buffer of a run: where it is, how long, and what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ pub struct Args<'a> {
     slots: &'a [u32],
     num_inputs: usize,
     taken: u64,
+    pool: Option<&'a Pool>,
+    stop: &'a Stop<'a>,
     _data: PhantomData<&'a mut [u8]>,
 }
 
@@ -41,7 +46,46 @@ impl<'a> Args<'a> {
     /// # Safety
     /// The buffers of `table` named by `slots` (inputs first) are as the type's documentation says, for `'a`.
     pub(crate) unsafe fn new(table: &'a [RawBuf], slots: &'a [u32], num_inputs: usize) -> Args<'a> {
-        Args { table, slots, num_inputs, taken: 0, _data: PhantomData }
+        Args { table, slots, num_inputs, taken: 0, pool: None, stop: Stop::NEVER, _data: PhantomData }
+    }
+
+    /// With threads to share the work with, and a time to stop.
+    pub(crate) fn shared_by(self, pool: &'a Pool, stop: &'a Stop<'a>) -> Args<'a> {
+        Args { pool: Some(pool), stop, ..self }
+    }
+
+    /// Calls `f(0)`, ..., `f(tasks - 1)`, each once, in any order and on the session's threads; returns when all are done. A run that is cancelled or too late
+    /// begins no more of them.
+    ///
+    /// Handing a task to another thread costs some microseconds, so what is small is one task. For results that do not depend on the number of threads, neither
+    /// may the tasks.
+    ///
+    /// # Errors
+    /// An error of `f`, `Cancelled` or `DeadlineExceeded`.
+    pub fn each_task(&self, tasks: usize, f: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        match (tasks, self.pool) {
+            (1, _) => f(0),
+            (_, Some(pool)) => pool.each(tasks, self.stop, f),
+            (_, None) => (0..tasks).try_for_each(f),
+        }
+    }
+
+    /// [`each_task`](Args::each_task) for the stretches of `grain` elements that `n` elements are cut into: `f` gets where each begins and ends. What is not
+    /// worth being shared is one stretch.
+    ///
+    /// # Errors
+    /// As [`each_task`](Args::each_task).
+    pub fn each_stretch(
+        &self,
+        n: usize,
+        grain: usize,
+        f: &(dyn Fn(Range<usize>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        if n < 2 * grain {
+            return f(0..n);
+        }
+        let tasks = n / grain;
+        self.each_task(tasks, &|i| f(i * grain..if i + 1 == tasks { n } else { (i + 1) * grain }))
     }
 
     fn buffer(&self, i: usize) -> RawBuf {

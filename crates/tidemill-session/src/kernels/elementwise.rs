@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use tidemill_core::{Result, Shape};
 use tidemill_tensor::Element;
 
+use super::parallel::{Common, GRAIN};
 use super::simd::{Body, Isa, Level, run, wide};
 use super::{Args, CompileCx, Compiled, Step};
 
@@ -43,9 +44,12 @@ pub fn map1<T: Element, U: Element>(cx: &CompileCx, f: impl Map1<T, U>) -> Resul
     let step = Step::new(move |args: &mut Args| {
         let (x, n) = args.input_ptr::<T>(0);
         let (y, m) = args.output_ptr::<U>(0);
-        // SAFETY: both are live for the step, of `n` and `m` elements; they are the same buffer or do not overlap.
-        run(level, unsafe { Loop1::new(x, y, n.min(m), f) });
-        Ok(())
+        let (x, y) = (Common(x), Common(y));
+        args.each_stretch(n.min(m), GRAIN, &|at| {
+            // SAFETY: both are live for the step, of `n` and `m` elements; they are the same buffer or do not overlap; and stretches do not.
+            run(level, unsafe { Loop1::new(x.get().add(at.start), y.get().add(at.start), at.len(), f) });
+            Ok(())
+        })
     });
     Ok(if T::DTYPE == U::DTYPE { step.in_place(&[0]) } else { step }.into())
 }
@@ -120,14 +124,18 @@ pub fn map2_of<T: Element, U: Element>(
     let level = cx.level();
     let [a, b] = inputs;
     let out = cx.output_shape(0);
-    let walk = Walk::new(&out, [&cx.shape(a), &cx.shape(b)]);
+    let parts = Walk::new(&out, [&cx.shape(a), &cx.shape(b)]).cut(GRAIN);
     let in_place: Vec<usize> = inputs.into_iter().filter(|i| cx.shape(*i) == out).collect();
     let step = Step::new(move |args: &mut Args| {
-        let x = [args.input_ptr::<T>(a).0, args.input_ptr::<T>(b).0];
-        let y = args.output_ptr::<U>(0).0;
-        // SAFETY: the walk stays inside the shapes it was made from, which are those of the buffers.
-        run(level, unsafe { Loop2::new(&walk, x, y, f) });
-        Ok(())
+        let x = Common([args.input_ptr::<T>(a).0, args.input_ptr::<T>(b).0]);
+        let y = Common(args.output_ptr::<U>(0).0);
+        args.each_task(parts.len(), &|i| {
+            let Part { walk, from: [a, b], to } = &parts[i];
+            let [x, z] = x.get();
+            // SAFETY: the walk stays inside the shapes it was made from, which are those of the buffers; and parts do not overlap.
+            run(level, unsafe { Loop2::new(walk, [x.add(*a), z.add(*b)], y.get().add(*to), f) });
+            Ok(())
+        })
     });
     Ok(if T::DTYPE == U::DTYPE { step.in_place(&in_place) } else { step }.into())
 }
@@ -234,6 +242,39 @@ impl<const K: usize> Walk<K> {
         assert!(dims.len() <= 16, "more than 16 dimensions that broadcast differently");
         Walk { inner, moves: last.map(|s| s != 0), outer: Outer { dims } }
     }
+
+    /// Cuts the outermost loop so that each part has about `grain` elements, or more if that loop is short.
+    pub(crate) fn cut(self, grain: usize) -> Vec<Part<K>> {
+        let elements = self.inner * self.outer.turns();
+        let whole = |walk| vec![Part { walk, from: [0; K], to: 0 }];
+        if elements < 2 * grain {
+            return whole(self);
+        }
+        let (turns, strides) = match self.outer.dims.first() {
+            Some((turns, strides)) => (*turns, *strides),
+            None => (self.inner, self.moves.map(usize::from)),
+        };
+        let each = elements / turns;
+        let count = (elements / grain).min(turns);
+        let part = |i: usize| {
+            let (first, end) = (turns * i / count, turns * (i + 1) / count);
+            let mut walk = self.clone();
+            match walk.outer.dims.first_mut() {
+                Some((turns, _)) => *turns = end - first,
+                None => walk.inner = end - first,
+            }
+            Part { walk, from: strides.map(|stride| first * stride), to: first * each }
+        };
+        (0..count).map(part).collect()
+    }
+}
+
+/// A part of a [`Walk`]: a walk that begins so many elements into the operands and the output.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<const K: usize> {
+    pub(crate) walk: Walk<K>,
+    pub(crate) from: [usize; K],
+    pub(crate) to: usize,
 }
 
 struct Loop2<'w, T, U, F> {
@@ -467,6 +508,35 @@ mod tests {
             }
         });
         assert_eq!(flat, out.iter().product::<usize>());
+    }
+
+    /// The parts of a walk visit, in their order, what the whole visits.
+    #[test]
+    fn walks_are_cut() {
+        for (out, a, b) in [
+            (&[100][..], &[100][..], &[][..]),
+            (&[7, 30], &[7, 30], &[30]),
+            (&[7, 30], &[7, 1], &[1, 30]),
+            (&[5, 4, 6], &[5, 1, 6], &[4, 1]),
+            (&[2, 50], &[2, 50], &[2, 50]),
+            (&[0, 50], &[0, 50], &[50]),
+        ] {
+            let visited = |part: &Part<2>| {
+                let Part { walk, from, to } = part.clone();
+                let at =
+                    |k: usize, offset: usize, i: usize| from[k] + offset + if walk.moves[k] { i } else { 0 };
+                let turns = walk.outer.offsets();
+                let places = turns.flat_map(|[a, b]| (0..walk.inner).map(move |i| (a, b, i)));
+                let each = |(n, (a, b, i))| (to + n, at(0, a, i), at(1, b, i));
+                places.enumerate().map(each).collect::<Vec<_>>()
+            };
+            let walk = Walk::new(&Shape::from(out), [&Shape::from(a), &Shape::from(b)]);
+            let whole = visited(&walk.clone().cut(usize::MAX / 2)[0]);
+            for grain in [1, 7, 30, 40] {
+                let parts = walk.clone().cut(grain);
+                assert_eq!(parts.iter().flat_map(visited).collect::<Vec<_>>(), whole, "{out:?} by {grain}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Kernels of `ops::math`: elementwise arithmetic of two operands, and sums of many.
 
+use smallvec::SmallVec;
 use tidemill_core::ops::{
     Add, AddN, AddV2, Atan2, Div, FloorDiv, FloorMod, Maximum, Minimum, Mod, Mul, NextAfter, Pow, RealDiv,
     SquaredDifference, Sub, TruncateDiv, TruncateMod,
@@ -11,6 +12,7 @@ use tidemill_tensor::{Element, dispatch_arith, dispatch_float, dispatch_int, dis
 use super::arith::Arith;
 use super::elementwise::{Map2, map2};
 use super::objects;
+use super::parallel::{GRAIN, Parts};
 use super::simd::{Body, Isa, run};
 use super::special::function_of_two;
 use super::{Args, CompileCx, Compiled, KernelTable, Step};
@@ -249,33 +251,36 @@ pub(super) fn add_n(cx: &CompileCx) -> Result<Compiled> {
     }
     let level = cx.level();
     dispatch_arith!(cx.dtype(0), T => Compiled::step(move |args: &mut Args| {
-        let out = args.output::<T>(0);
-        run(level, Sum::<T> { args, count, out });
-        Ok(())
+        let xs: SmallVec<[&[T]; 32]> = (0..count).map(|i| args.input::<T>(i)).collect();
+        let (n, out) = (args.num_elements(0), Parts::new(args.output::<T>(0)));
+        args.each_stretch(n, GRAIN, &|at| {
+            // SAFETY: stretches do not overlap.
+            run(level, Sum { xs: &xs, first: at.start, out: unsafe { out.part(at) } });
+            Ok(())
+        })
     }), else => unsupported(cx))
 }
 
-/// Adds up inputs, a stretch that stays in the cache at a time.
-struct Sum<'r, 'a, T> {
-    args: &'r Args<'a>,
-    count: usize,
+/// Adds up inputs from element `first` on, a stretch that stays in the cache at a time.
+struct Sum<'a, T> {
+    xs: &'a [&'a [T]],
+    first: usize,
     out: &'a mut [T],
 }
 
-impl<T: Arith> Body for Sum<'_, '_, T> {
+impl<T: Arith> Body for Sum<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
         const STRETCH: usize = 1024;
         for (i, out) in self.out.chunks_mut(STRETCH).enumerate() {
-            let part = |input: usize| &self.args.input::<T>(input)[i * STRETCH..i * STRETCH + out.len()];
-            let (x, y) = (part(0), part(1));
-            let rest: smallvec::SmallVec<[&[T]; 16]> = (2..self.count).map(part).collect();
+            let from = self.first + i * STRETCH;
+            let (x, y) = (&self.xs[0][from..from + out.len()], &self.xs[1][from..from + out.len()]);
             for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
                 *out = x.add(*y);
             }
-            for z in rest {
-                for (out, z) in out.iter_mut().zip(z) {
+            for z in &self.xs[2..] {
+                for (out, z) in out.iter_mut().zip(&z[from..]) {
                     *out = out.add(*z);
                 }
             }

@@ -49,6 +49,7 @@ mod norm;
 mod objects;
 mod optional;
 mod pad;
+pub(crate) mod parallel;
 mod partition;
 mod philox;
 mod pool;

@@ -3,6 +3,7 @@
 //! The softmax family works on the rows of a matrix. Short rows are computed 16 at a time, one in each lane; long ones lane by
 //! lane along the row. Elements are shifted by the maximum of their row first, so that nothing overflows.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use tidemill_core::ops::{
@@ -15,6 +16,7 @@ use tidemill_tensor::{Complex, Element, dispatch_arith, dispatch_float};
 
 use super::arith::Arith;
 use super::elementwise::Walk;
+use super::parallel::{GRAIN, Parts};
 use super::real::{Real, Wide};
 use super::simd::{Body, Isa, run};
 use super::{Args, CompileCx, Compiled, KernelTable};
@@ -176,6 +178,24 @@ fn along<T: Real>(
     lanes[0]
 }
 
+/// Calls `f` for stretches of the rows of `x`: with their elements, which rows they are, and which elements.
+fn each_row<T: Real>(
+    args: &Args,
+    x: &[T],
+    columns: usize,
+    f: impl Fn(&[T], Range<usize>, Range<usize>) + Sync,
+) -> Result<()> {
+    let rows = x.len().checked_div(columns).unwrap_or(0);
+    // Whole blocks of short rows, for the sake of speed.
+    let grain = (GRAIN / 2 / columns.max(1)).max(1);
+    let grain = if columns <= SHORT { grain.next_multiple_of(LANES) } else { grain };
+    args.each_stretch(rows, grain, &|rows| {
+        let at = rows.start * columns..rows.end * columns;
+        f(&x[at.clone()], rows, at);
+        Ok(())
+    })
+}
+
 /// Writes the lanes of each column to the rows of a block.
 #[inline(always)]
 fn scatter<T: Real>(
@@ -227,9 +247,11 @@ impl<T: Real> RowOp<T> for Probabilities<'_, T> {
 fn softmax<T: Real>(cx: &CompileCx) -> Result<Compiled> {
     let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
     Compiled::step(move |args: &mut Args| {
-        let op = Probabilities { out: args.output::<T>(0) };
-        run(level, EachRow { x: args.input::<T>(0), columns, op });
-        Ok(())
+        let out = Parts::new(args.output::<T>(0));
+        each_row(args, args.input::<T>(0), columns, |x, _, at| {
+            // SAFETY: the elements of these rows.
+            run(level, EachRow { x, columns, op: Probabilities { out: unsafe { out.part(at) } } });
+        })
     })
 }
 
@@ -263,9 +285,11 @@ impl<T: Real> RowOp<T> for LogProbabilities<'_, T> {
 fn log_softmax<T: Real>(cx: &CompileCx) -> Result<Compiled> {
     let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
     Compiled::step(move |args: &mut Args| {
-        let op = LogProbabilities { out: args.output::<T>(0) };
-        run(level, EachRow { x: args.input::<T>(0), columns, op });
-        Ok(())
+        let out = Parts::new(args.output::<T>(0));
+        each_row(args, args.input::<T>(0), columns, |x, _, at| {
+            // SAFETY: the elements of these rows.
+            run(level, EachRow { x, columns, op: LogProbabilities { out: unsafe { out.part(at) } } });
+        })
     })
 }
 
@@ -334,8 +358,13 @@ fn cross_entropy<T: Real>(cx: &CompileCx) -> Result<Compiled> {
             loss.fill(T::narrow(T::Wide::ZERO));
             return Ok(());
         }
-        run(level, EachRow { x, columns, op: CrossEntropy { labels, loss, backprop } });
-        Ok(())
+        let (loss, backprop) = (Parts::new(loss), Parts::new(backprop));
+        each_row(args, x, columns, |x, rows, at| {
+            let labels = &labels[at.clone()];
+            // SAFETY: these rows, and their elements.
+            let (loss, backprop) = unsafe { (loss.part(rows), backprop.part(at)) };
+            run(level, EachRow { x, columns, op: CrossEntropy { labels, loss, backprop } });
+        })
     })
 }
 
@@ -403,7 +432,7 @@ impl<T: Real, L: Element> RowOp<T> for SparseCrossEntropy<'_, T, L> {
 fn sparse_cross_entropy<T: Real, L: Element>(cx: &CompileCx) -> Result<Compiled> {
     let (level, columns) = (cx.level(), columns_of(&cx.shape(0)));
     Compiled::step(move |args: &mut Args| {
-        let (x, labels) = (args.input::<T>(0), args.input::<L>(1));
+        let labels = args.input::<L>(1);
         let (loss, backprop) = (args.output::<T>(0), args.output::<T>(1));
         if columns == 0 && !labels.is_empty() {
             return Err(Error::invalid("there must be at least one class"));
@@ -415,8 +444,13 @@ fn sparse_cross_entropy<T: Real, L: Element>(cx: &CompileCx) -> Result<Compiled>
             let label = label.map_or(0, |label| label.to_i64());
             return Err(Error::invalid(format!("label {label} is outside of the classes [0, {columns})")));
         }
-        run(level, EachRow { x, columns, op: SparseCrossEntropy { labels, loss, backprop } });
-        Ok(())
+        let (loss, backprop) = (Parts::new(loss), Parts::new(backprop));
+        each_row(args, args.input::<T>(0), columns, |x, rows, at| {
+            let labels = &labels[rows.clone()];
+            // SAFETY: these rows, and their elements.
+            let (loss, backprop) = unsafe { (loss.part(rows), backprop.part(at)) };
+            run(level, EachRow { x, columns, op: SparseCrossEntropy { labels, loss, backprop } });
+        })
     })
 }
 
@@ -441,7 +475,14 @@ fn bias_add<T: Arith>(cx: &CompileCx, data_format: &str) -> Result<Compiled> {
             return Ok(());
         }
         if inner == 1 {
-            run(level, AddRows { x, bias, out });
+            let (rows, out) = (x.len() / channels, Parts::new(out));
+            return args.each_stretch(rows, (GRAIN / channels).max(1), &|rows| {
+                let at = rows.start * channels..rows.end * channels;
+                // SAFETY: stretches of rows do not overlap.
+                let out = unsafe { out.part(at.clone()) };
+                run(level, AddRows { x: &x[at], bias, out });
+                Ok(())
+            });
         } else {
             for (plane, (out, x)) in out.chunks_exact_mut(inner).zip(x.chunks_exact(inner)).enumerate() {
                 let bias = bias[plane % channels];
@@ -528,7 +569,14 @@ fn bias_add_grad<T: Summand>(cx: &CompileCx, data_format: &str) -> Result<Compil
         if dy.is_empty() {
             out.fill(T::default());
         } else if inner == 1 {
-            run(level, SumRows { dy, out });
+            let (rows, len, out) = (dy.len() / channels, channels, Parts::new(out));
+            let grain = (GRAIN / rows).max(1).next_multiple_of(TILE);
+            return args.each_stretch(len, grain, &|columns| {
+                // SAFETY: stretches of columns do not overlap.
+                let out = unsafe { out.part(columns.clone()) };
+                run(level, SumRows { dy, width: channels, first: columns.start, out });
+                Ok(())
+            });
         } else {
             for (c, out) in out.iter_mut().enumerate() {
                 let planes = dy.chunks_exact(inner).skip(c).step_by(channels);
@@ -559,8 +607,11 @@ impl<T: Summand> Body for SumPlane<'_, T> {
 /// Columns summed at a time, and rows summed before their sum is added to the total.
 const TILE: usize = 64;
 
+/// Sums of so many columns from `first` on, of rows of `width` elements.
 struct SumRows<'a, T> {
     dy: &'a [T],
+    width: usize,
+    first: usize,
     out: &'a mut [T],
 }
 
@@ -568,12 +619,11 @@ impl<T: Summand> Body for SumRows<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let SumRows { dy, out } = self;
-        let n = out.len();
+        let SumRows { dy, width: n, first, out } = self;
         // Short rows are taken several at once, as one longer row that is folded in the end.
         let width = if n <= TILE / 2 { TILE / n * n } else { n };
         for (tile, out) in out.chunks_mut(TILE).enumerate() {
-            let from = tile * TILE;
+            let from = first + tile * TILE;
             let columns = if width == n { out.len() } else { width };
             let mut total = [T::Sum::default(); TILE];
             for block in dy.chunks(TILE * width) {
@@ -597,8 +647,23 @@ fn l2_loss<T: Real>(cx: &CompileCx) -> Result<Compiled> {
     const BLOCK: usize = 1024;
     let level = cx.level();
     Compiled::step(move |args: &mut Args| {
-        let blocks = args.input::<T>(0).chunks(BLOCK);
-        let sum: f64 = blocks.map(|x| run(level, SumOfSquares { x }).to_f64()).sum();
+        let x = args.input::<T>(0);
+        let sum = |x: &[T]| x.chunks(BLOCK).map(|x| run(level, SumOfSquares { x }).to_f64()).sum::<f64>();
+        let sum: f64 = if x.len() < 2 * GRAIN {
+            sum(x)
+        } else {
+            // Stretches as long as make few enough sums of them.
+            let mut sums = [0.0; 64];
+            let length = x.len().div_ceil(sums.len()).next_multiple_of(BLOCK);
+            let parts = Parts::new(&mut sums);
+            args.each_task(x.len().div_ceil(length), &|i| {
+                // SAFETY: each task has a sum of its own.
+                let own = unsafe { parts.part(i..i + 1) };
+                own[0] = sum(&x[i * length..((i + 1) * length).min(x.len())]);
+                Ok(())
+            })?;
+            sums.iter().sum()
+        };
         args.output::<T>(0)[0] = T::from_f64(sum / 2.0);
         Ok(())
     })

@@ -2,7 +2,7 @@
 //!
 //! The input is read once, in order. Its dimensions are merged into runs that are reduced or kept; along the innermost run either a stretch is
 //! folded into one result (in several lanes, so that rounding stays small and loops vectorise), or a stretch is folded into as many results
-//! side by side. The order is the same every time.
+//! side by side. What is large is cut into parts, by its shape alone: the order is the same every time.
 
 use tidemill_core::ops::{All, Any, ArgMax, ArgMin, EuclideanNorm, Max, Mean, Min, Prod, Sum};
 use tidemill_core::{DType, Error, Result, Shape, normalise_axis};
@@ -10,6 +10,7 @@ use tidemill_tensor::half::{bf16, f16};
 use tidemill_tensor::{Element, dispatch_arith, dispatch_int, dispatch_numeric};
 
 use super::arith::{Arith, Ordered};
+use super::parallel::{GRAIN, Parts};
 use super::simd::{Body, Isa, Level, run, wide};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
@@ -108,7 +109,6 @@ impl<T: Element, A: Copy, F: Fold<T, A>> Body for Walk<'_, T, A, F> {
     const WIDE: bool = wide(T::DTYPE);
     #[inline(always)]
     fn run<I: Isa>(self) {
-        const LANES: usize = 16;
         let Walk { folds, x, out, fold } = self;
         out.fill(fold.identity());
         let (n, reduced) = folds.inner;
@@ -125,23 +125,129 @@ impl<T: Element, A: Copy, F: Fold<T, A>> Body for Walk<'_, T, A, F> {
                 }
                 return;
             }
-            let mut lanes = [fold.identity(); LANES];
-            let mut chunks = run.chunks_exact(LANES);
-            for chunk in &mut chunks {
-                for (lane, x) in lanes.iter_mut().zip(chunk) {
-                    *lane = fold.with(*lane, *x);
-                }
-            }
-            let tail = chunks.remainder().iter().fold(fold.identity(), |sum, x| fold.with(sum, *x));
-            let mut width = LANES;
-            while width > 1 {
-                width /= 2;
-                for i in 0..width {
-                    lanes[i] = fold.join(lanes[i], lanes[i + width]);
-                }
-            }
-            out[at] = fold.join(out[at], fold.join(lanes[0], tail));
+            out[at] = fold.join(out[at], fold_run(run, fold));
         });
+    }
+}
+
+/// What a stretch comes to.
+#[inline(always)]
+fn fold_run<T: Copy, A: Copy, F: Fold<T, A>>(run: &[T], fold: F) -> A {
+    const LANES: usize = 16;
+    let mut lanes = [fold.identity(); LANES];
+    let mut chunks = run.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = fold.with(*lane, *x);
+        }
+    }
+    let tail = chunks.remainder().iter().fold(fold.identity(), |sum, x| fold.with(sum, *x));
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = fold.join(lanes[i], lanes[i + width]);
+        }
+    }
+    fold.join(lanes[0], tail)
+}
+
+/// Folds each row of a matrix, or a single one.
+struct Rows<'a, T, A, F> {
+    x: &'a [T],
+    out: &'a mut [A],
+    fold: F,
+}
+
+impl<T: Element, A: Copy, F: Fold<T, A>> Body for Rows<'_, T, A, F> {
+    type Out = ();
+    const WIDE: bool = wide(T::DTYPE);
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Rows { x, out, fold } = self;
+        let columns = x.len() / out.len().max(1);
+        for (out, row) in out.iter_mut().zip(x.chunks_exact(columns.max(1))) {
+            *out = fold.join(fold.identity(), fold_run(row, fold));
+        }
+    }
+}
+
+/// Folds some columns, from `first` on, of rows of `width` elements.
+struct Columns<'a, T, A, F> {
+    x: &'a [T],
+    width: usize,
+    first: usize,
+    out: &'a mut [A],
+    fold: F,
+}
+
+impl<T: Element, A: Copy, F: Fold<T, A>> Body for Columns<'_, T, A, F> {
+    type Out = ();
+    const WIDE: bool = wide(T::DTYPE);
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Columns { x, width, first, out, fold } = self;
+        out.fill(fold.identity());
+        for row in x.chunks_exact(width) {
+            for (out, x) in out.iter_mut().zip(&row[first..]) {
+                *out = fold.with(*out, *x);
+            }
+        }
+    }
+}
+
+/// Folds what is large in tasks, and what is small as [`Walk`] does. Where tasks begin is settled by the shape.
+fn share<T: Element, A: Copy + Send + Sync, F: Fold<T, A>>(
+    args: &Args,
+    level: Level,
+    folds: &Folds,
+    x: &[T],
+    out: &mut [A],
+    fold: F,
+) -> Result<()> {
+    /// Parts of a sum over everything, at most.
+    const PARTS: usize = 64;
+    if x.len() < 2 * GRAIN {
+        run(level, Walk { folds, x, out, fold });
+        return Ok(());
+    }
+    match (&folds.outer[..], folds.inner) {
+        ([], (n, true)) => {
+            let mut sums = [fold.identity(); PARTS];
+            let length = n.div_ceil(PARTS).max(GRAIN);
+            let parts = Parts::new(&mut sums);
+            args.each_task(n.div_ceil(length), &|i| {
+                // SAFETY: each task has a sum of its own.
+                let out = unsafe { parts.part(i..i + 1) };
+                run(level, Rows { x: &x[i * length..((i + 1) * length).min(n)], out, fold });
+                Ok(())
+            })?;
+            out[0] = sums.into_iter().fold(fold.identity(), |a, b| fold.join(a, b));
+            Ok(())
+        }
+        ([(rows, 1..)], (n, true)) => {
+            let out = Parts::new(out);
+            args.each_stretch(*rows, (GRAIN / n).max(1), &|rows| {
+                // SAFETY: stretches of rows do not overlap.
+                let out = unsafe { out.part(rows.clone()) };
+                run(level, Rows { x: &x[rows.start * n..rows.end * n], out, fold });
+                Ok(())
+            })
+        }
+        ([(rows, 0)], (width, false)) => {
+            let out = Parts::new(out);
+            // Not so few columns that little is read of each row.
+            args.each_stretch(width, (GRAIN / rows).max(256), &|columns| {
+                // SAFETY: stretches of columns do not overlap.
+                let out = unsafe { out.part(columns.clone()) };
+                run(level, Columns { x, width, first: columns.start, out, fold });
+                Ok(())
+            })
+        }
+        _ => {
+            run(level, Walk { folds, x, out, fold });
+            Ok(())
+        }
     }
 }
 
@@ -281,7 +387,7 @@ fn plain<T: Element, F: Fold<T, T>>(
 ) -> Result<Compiled> {
     Compiled::step(move |args: &mut Args| {
         let out = args.output::<T>(0);
-        run(level, Walk { folds: &folds, x: args.input::<T>(0), out, fold });
+        share(args, level, &folds, args.input::<T>(0), out, fold)?;
         finish(out);
         Ok(())
     })
@@ -421,6 +527,22 @@ mod tests {
         check(sum(), x.clone(), [0], 499_500f32);
         check(Max { keep_dims: false }, x.clone(), [0], 999f32);
         check(Min { keep_dims: false }, x, [0], 0f32);
+    }
+
+    #[test]
+    fn what_is_large_is_cut() {
+        for (rows, columns) in [(3, 40_000), (300, 500), (40_000, 3), (1, 70_001)] {
+            let x: Vec<i64> = (0..rows * columns).map(|i| (i * 7919 % 1009) as i64 - 500).collect();
+            let of_rows: Vec<i64> = x.chunks(columns).map(|row| row.iter().sum()).collect();
+            let of_columns: Vec<i64> =
+                (0..columns).map(|c| x.iter().skip(c).step_by(columns).sum()).collect();
+            let largest: Vec<i64> = x.chunks(columns).map(|row| *row.iter().max().unwrap()).collect();
+            let value = Value::from_vec([rows, columns], x.clone()).unwrap();
+            check(sum(), value.clone(), [1], of_rows);
+            check(sum(), value.clone(), [0], of_columns);
+            check(sum(), value.clone(), [0, 1], x.iter().sum::<i64>());
+            check(Max { keep_dims: false }, value, [1], largest);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tidemill_core::{DType, Error, Result, Value};
 use tidemill_tensor::{Element, dispatch_any, dispatch_arith, dispatch_int, dispatch_numeric};
 
 use super::arith::Arith;
+use super::parallel::{GRAIN, Parts};
 use super::{Args, CompileCx, Compiled, KernelTable};
 
 pub(super) fn register(table: &mut KernelTable) {
@@ -109,13 +110,20 @@ fn assign(op: &Assign, cx: &CompileCx) -> Result<Compiled> {
 
 fn accumulate(cx: &CompileCx, negate: bool) -> Result<Compiled> {
     dispatch_arith!(cx.dtype(0), T => {
-        let f = if negate { Arith::sub } else { Arith::add };
         Ok(Compiled::Variable(Box::new(move |variables: &mut [&mut Option<Value>], args: &mut Args| {
             let value = initialised::<T>(variables[0])?;
             let delta = args.input::<T>(1);
             check_len(value.len(), delta.len())?;
-            value.iter_mut().zip(delta).for_each(|(v, d)| *v = f(*v, *d));
-            Ok(())
+            let (len, value) = (value.len(), Parts::new(value));
+            args.each_stretch(len, GRAIN, &|at| {
+                // SAFETY: stretches do not overlap.
+                let pairs = unsafe { value.part(at.clone()) }.iter_mut().zip(&delta[at]);
+                match negate {
+                    true => pairs.for_each(|(v, d)| *v = v.sub(*d)),
+                    false => pairs.for_each(|(v, d)| *v = v.add(*d)),
+                }
+                Ok(())
+            })
         })))
     }, else => unsupported())
 }
@@ -132,7 +140,7 @@ fn quotient<T: Element>(a: T, b: T) -> T {
     }
 }
 
-fn scatter<T: Element>(cx: &CompileCx, f: fn(T, T) -> T) -> Result<Compiled> {
+fn scatter<T: Element>(cx: &CompileCx, f: impl Fn(T, T) -> T + Send + Sync + 'static) -> Result<Compiled> {
     let (index_dtype, count) = (cx.dtype(1), cx.shape(1).num_elements());
     // A single number is for all rows.
     let one = cx.shape(2).rank() == 0;

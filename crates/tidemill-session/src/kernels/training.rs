@@ -7,6 +7,7 @@ use tidemill_core::ops::{
 use tidemill_core::{Error, Result, Value};
 use tidemill_tensor::dispatch_float;
 
+use super::parallel::{GRAIN, Parts};
 use super::real::{Real, Wide};
 use super::simd::{Body, Isa, Level, run};
 use super::state::{check_len, initialised, row_indices, row_size};
@@ -62,7 +63,7 @@ pub(super) fn scalar<T: Real>(args: &Args, i: usize) -> T::Wide {
 }
 
 /// How one element of the variable and its `S` slots change with one element of the gradient.
-pub(super) trait Rule<W, const S: usize>: Copy {
+pub(super) trait Rule<W, const S: usize>: Copy + Sync {
     /// The new variable and slots. Implementations mark it `#[inline(always)]`.
     fn step(self, var: W, slots: [W; S], grad: W) -> (W, [W; S]);
 }
@@ -147,8 +148,15 @@ pub(super) fn update<T: Real, R: Rule<T::Wide, S>, const S: usize>(
         let grad = args.input::<T>(grad);
         check_len(var.len(), grad.len())?;
         slots.iter().try_for_each(|slot| check_len(var.len(), slot.len()))?;
-        run(level, Dense { var, slots, grad, rule: rule(args)? });
-        Ok(())
+        let rule = rule(args)?;
+        let (len, var, slots) = (var.len(), Parts::new(var), slots.map(|slot| Parts::new(slot)));
+        args.each_stretch(len, GRAIN, &|at| {
+            // SAFETY: stretches do not overlap.
+            let (var, slots) =
+                unsafe { (var.part(at.clone()), slots.each_ref().map(|slot| slot.part(at.clone()))) };
+            run(level, Dense { var, slots, grad: &grad[at], rule });
+            Ok(())
+        })
     })))
 }
 
@@ -175,17 +183,49 @@ impl<T: Real, R: Rule<T::Wide, S>, const S: usize> Body for Dense<'_, '_, T, R, 
     fn run<I: Isa>(self) {
         let Dense { var, mut slots, grad, rule } = self;
         let n = var.len().min(grad.len());
-        let (var, grad) = (&mut var[..n], &grad[..n]);
-        // Slices cut to one length, so that the checks below vanish.
-        slots.iter_mut().for_each(|slot| *slot = &mut std::mem::take(slot)[..n]);
-        for i in 0..n {
-            let before = std::array::from_fn(|s| slots[s][i].widen());
-            let (new, after) = rule.step(var[i].widen(), before, grad[i].widen());
-            var[i] = T::narrow(new);
-            for s in 0..S {
-                slots[s][i] = T::narrow(after[s]);
-            }
+        let whole = n / LANES * LANES;
+        for i in (0..whole).step_by(LANES) {
+            lanes::<T, R, S, LANES>(i, var, &mut slots, grad, rule);
         }
+        for i in whole..n {
+            lanes::<T, R, S, 1>(i, var, &mut slots, grad, rule);
+        }
+    }
+}
+
+/// Elements updated at a time.
+const LANES: usize = 16;
+
+/// Updates `N` elements from `i` on. They are read before any is written, so the compiler need not know that slices are apart, and vectorises.
+#[inline(always)]
+fn lanes<T: Real, R: Rule<T::Wide, S>, const S: usize, const N: usize>(
+    i: usize,
+    var: &mut [T],
+    slots: &mut [&mut [T]; S],
+    grad: &[T],
+    rule: R,
+) {
+    let wide = |x: &[T]| -> [T::Wide; N] {
+        let x = &x[i..i + N];
+        std::array::from_fn(|lane| x[lane].widen())
+    };
+    let (mut new, grad) = (wide(var), wide(grad));
+    let mut after: [[T::Wide; N]; S] = std::array::from_fn(|s| wide(slots[s]));
+    for lane in 0..N {
+        let before = std::array::from_fn(|s| after[s][lane]);
+        let (var, slots) = rule.step(new[lane], before, grad[lane]);
+        new[lane] = var;
+        for s in 0..S {
+            after[s][lane] = slots[s];
+        }
+    }
+    let narrow = |out: &mut [T], wide: &[T::Wide; N]| {
+        let out = &mut out[i..i + N];
+        out.iter_mut().zip(wide).for_each(|(out, wide)| *out = T::narrow(*wide));
+    };
+    narrow(var, &new);
+    for s in 0..S {
+        narrow(slots[s], &after[s]);
     }
 }
 
