@@ -9,7 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(Cumsum::default(), [value([[1, 2, 3], [4, 5, 6]]), value(0i64)]).expect([[1, 2, 3], [5, 7, 9]]),
         row(Cumprod::default(), [value([2, 3, 4]), value(-1)]).expect([2, 6, 24]),
         row(CumulativeLogsumexp::default(), [value([1000.0, 1000.0]), value(0)])
-            .expect([1000.0, 1000.693_147_180_559_9])
+            .expect([1000.0, 1_000.693_147_180_559_9])
             .values_only(),
         row(Cumsum::default(), [x([2, 3]), value(2)]).fails(InvalidArgument),
         row(Cumprod::default(), [x([]), value(0)]).fails(InvalidArgument),
