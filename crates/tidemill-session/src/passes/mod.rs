@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use crate::exec::{FramePool, RunCx};
     use crate::kernels::NodeStates;
+    use crate::kernels::parallel::{Pool, Stop};
     use crate::plan::Plan;
     use crate::program::Rewrite;
 
@@ -199,8 +200,8 @@ mod tests {
             kernels: &kernels,
             states: &states,
             memory_limit: usize::MAX,
-            deadline: None,
-            cancelled: [None; 2],
+            pool: &Pool::new(None),
+            stop: *Stop::NEVER,
             trace: None,
         };
         let mut frame = FramePool::default().take(&plan)?;
