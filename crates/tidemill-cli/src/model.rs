@@ -24,7 +24,7 @@ pub(crate) struct Source {
 
 /// A graph as its file holds it.
 pub(crate) enum Model {
-    Def(proto::GraphDef),
+    Def(Box<proto::GraphDef>),
     Saved(Box<ModelGraph>),
     Text(Graph),
 }
@@ -56,7 +56,7 @@ impl Source {
             let graph = Graph::from_text(&text, &OpSet::standard());
             return graph.map(Model::Text).map_err(|e| about(path, e));
         }
-        read_graph_def(&bytes).map(Model::Def).map_err(|e| about(path, e))
+        read_graph_def(&bytes).map(|def| Model::Def(Box::new(def))).map_err(|e| about(path, e))
     }
 }
 

@@ -26,6 +26,13 @@ pub(super) fn check(bench: &Bench) -> Result<(), String> {
             Ok(once) => once,
             // It is called like an op of TensorFlow, but is another.
             Err(e) if own && e.kind() == ErrorKind::Unimplemented => return Ok(()),
+            // TensorFlow's op takes fewer dtypes or operands than ours, so that its files cannot hold this one.
+            Err(e)
+                if e.message().contains("which the op does not take")
+                    || e.message().contains("below its minimum") =>
+            {
+                return Ok(());
+            }
             Err(e) => return Err(format!("{mode:?}: {e}\nwritten of\n{}", setup.graph.to_text())),
         };
         let text = once.to_text();

@@ -2,7 +2,7 @@
 
 use tidemill_tensor::DType;
 
-use super::{equal, exp, log, neg, select};
+use super::{conj, equal, exp, log, neg, select};
 use crate::autodiff::{GradCx, Grads, NoGrad};
 use crate::error::Result;
 use crate::handle::Tensor;
@@ -86,7 +86,7 @@ scans! {
     Cumprod "Num|Complex", cumprod cumprod_with "tf.cumprod",
     grad |g| {
         // As in TensorFlow, nothing flows into zeros.
-        let (x, sums) = (g.cx.x(0), g.sums_back(g.cx.y(0) * g.cx.dy(0)));
+        let (x, sums) = (conj(g.cx.x(0)), g.sums_back(conj(g.cx.y(0)) * g.cx.dy(0)));
         let zero = equal(x, 0);
         select(zero, 0, sums / select(zero, 1, x))
     };

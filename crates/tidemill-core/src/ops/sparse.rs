@@ -177,7 +177,7 @@ attrs!(SparseFillEmptyRowsGrad {});
 impl Op for SparseFillEmptyRowsGrad {
     const SCHEMA: Schema = Schema::new(
         "SparseFillEmptyRowsGrad",
-        "(reverse_index_map: i64, grad_values: T) -> (d_values: T, d_default_value: T) where T: Num",
+        "(reverse_index_map: i64, grad_values: T) -> (d_values: T, d_default_value: T) where T: Num|Complex",
     );
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.expect_rank(0, 1)?;

@@ -60,8 +60,10 @@ pub struct ArrayAdd;
 attrs!(ArrayAdd {});
 
 impl Op for ArrayAdd {
-    const SCHEMA: Schema =
-        Schema::new("ArrayAdd", "(array: T, index: I, value: T) -> (sum: T) where T: Num, I: i32|i64");
+    const SCHEMA: Schema = Schema::new(
+        "ArrayAdd",
+        "(array: T, index: I, value: T) -> (sum: T) where T: Num|Complex, I: i32|i64",
+    );
 
     fn infer(&self, cx: &InferCx) -> Result<Vec<TensorType>> {
         cx.output(cx.dtype(0), slices(cx)?)

@@ -5,7 +5,7 @@ use tidemill_core::ops::{
     SparseTensorDenseMatMul, SparseToDense,
 };
 use tidemill_core::{DType, Error, Result, Shape, Value};
-use tidemill_tensor::{Element, dispatch_numeric};
+use tidemill_tensor::{Element, dispatch_arith, dispatch_numeric};
 
 use super::arith::Arith;
 use super::values::{ints, sizes, take, values};
@@ -189,7 +189,7 @@ fn fill_empty_rows(inputs: &[Value]) -> Result<Vec<Value>> {
 }
 
 fn fill_empty_rows_grad(cx: &CompileCx) -> Result<Compiled> {
-    dispatch_numeric!(cx.dtype(1), T => values(|inputs| {
+    dispatch_arith!(cx.dtype(1), T => values(|inputs| {
         let (places, dy) = (ints(&inputs[0]), inputs[1].as_slice::<T>()?);
         let mut left = vec![true; dy.len()];
         let mut dx: Vec<T> = Vec::with_capacity(places.len());

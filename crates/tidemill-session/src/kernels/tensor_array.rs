@@ -2,7 +2,7 @@
 
 use tidemill_core::ops::{ArrayAdd, ArrayResize, ArrayWrite};
 use tidemill_core::{DType, Error, Result, Value};
-use tidemill_tensor::dispatch_numeric;
+use tidemill_tensor::dispatch_arith;
 
 use super::arith::Arith;
 use super::objects::{ints, scalar};
@@ -38,7 +38,7 @@ pub(super) fn register(table: &mut KernelTable) {
     table.compiled::<ArrayAdd>(|_, cx| {
         let rows = Rows::of(cx);
         let index = cx.dtype(1);
-        dispatch_numeric!(cx.dtype(0), T => {
+        dispatch_arith!(cx.dtype(0), T => {
             if cx.on_values() {
                 return Ok(Compiled::Values(Box::new(add_values::<T>)));
             }

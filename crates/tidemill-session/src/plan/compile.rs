@@ -224,8 +224,12 @@ impl Planner<'_> {
                 let results: Vec<TensorType> = body.fetches.iter().map(|r| body.ty(*r).clone()).collect();
                 let feed_type = |i: usize| feed_type(body, i);
                 let carries = (0..inner.carries).map(feed_type);
-                let slices: Vec<Option<TensorType>> =
-                    (inner.carries..inner.carries + inner.xs).map(feed_type).collect();
+                let slices: Vec<TensorType> = (0..inner.xs)
+                    .map(|x| {
+                        let whole = self.program.ty(inst.inputs[layout.xs + x]);
+                        feed_type(inner.carries + x).unwrap_or_else(|| slice_type(whole))
+                    })
+                    .collect();
                 // A carry's buffer serves every turn, so its type must be known, and the same going in and coming out.
                 let same = carries.zip(&results).all(|(ty, result)| ty.is_none_or(|ty| ty == *result));
                 let outer = inst
@@ -235,6 +239,7 @@ impl Planner<'_> {
                 let is_static = same
                     && outer
                     && results.iter().all(known)
+                    && slices.iter().all(known)
                     && is_static(body)
                     && inner.cond.as_ref().is_none_or(is_static);
                 let step = LoopStep {
@@ -244,13 +249,7 @@ impl Planner<'_> {
                     cond,
                     body: self.sub_plan(body, inner.carries)?,
                     results,
-                    slices: slices
-                        .into_iter()
-                        .enumerate()
-                        .map(|(x, ty)| {
-                            ty.unwrap_or_else(|| slice_type(self.program.ty(inst.inputs[layout.xs + x])))
-                        })
-                        .collect(),
+                    slices,
                     is_static,
                 };
                 let outputs = self.outputs(id, inst);

@@ -143,9 +143,9 @@ functions! {
     SigmoidGrad: SigmoidGrad, (y, dy) => dy * y * (W::ONE - y);
     SoftplusGrad: SoftplusGrad, (dy, x) => dy * x.sigmoid::<I>();
     ReluGrad: ReluGrad, (dy, x) => if x > W::ZERO { dy } else { W::ZERO };
-    SqrtGrad: SqrtGrad, (y, dy) => W::HALF * dy / y;
-    RsqrtGrad: RsqrtGrad, (y, dy) => y * (-W::HALF * dy) * (y * y);
-    ReciprocalGrad: ReciprocalGrad | InvGrad, (y, dy) => -(y * y * dy);
+    SqrtGrad: SqrtGrad, (y, dy) => if dy == W::ZERO { W::ZERO } else { W::HALF * dy / y };
+    RsqrtGrad: RsqrtGrad, (y, dy) => if dy == W::ZERO { W::ZERO } else { y * (-W::HALF * dy) * (y * y) };
+    ReciprocalGrad: ReciprocalGrad | InvGrad, (y, dy) => if dy == W::ZERO { W::ZERO } else { -(y * y * dy) };
 }
 
 #[inline(always)]
