@@ -68,7 +68,9 @@ fn replay(case: &Case, build: Build, batch_size: usize) {
         for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             // Elements near zero are differences of larger ones: they agree relative to those.
             let scale = want.iter_f64().fold(0.0, |m: f64, v| m.max(v.abs()));
-            assert_close(&format!("step {trained}: {kind} {i}"), got, want, 1e-5, 1e-5 * scale);
+            // A bias's gradient is the sum of a thousand terms that cancel; what they round to does not shrink with it.
+            let rounding = if kind == "gradients" { f64::from(f32::EPSILON) / 4.0 } else { 0.0 };
+            assert_close(&format!("step {trained}: {kind} {i}"), got, want, 1e-5, 1e-5 * scale + rounding);
         }
     }
     assert_eq!((trained, checked), (20, 2));

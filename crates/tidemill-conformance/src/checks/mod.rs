@@ -17,19 +17,24 @@ use crate::setup::{Mode, Outcome, Setup};
 
 type Check = fn(&Bench) -> Result<(), String>;
 
+/// A check and its name.
+pub(crate) type Named = (&'static str, Check);
+
 /// The checks of a row.
-pub(crate) const OF_ROWS: &[(&str, Check)] = &[
+pub(crate) const OF_ROWS: &[Named] = &[
     ("types", types::check),
     ("attributes", attributes::check),
     ("values", values::check),
     ("gradient", gradient::check),
     ("text", text::check),
-    ("graphdef", graphdef::check),
     ("dtypes", dtypes::check),
 ];
 
+/// The check of a row that has passed all of these.
+pub(crate) const OF_RIGHT_ROWS: Named = ("graphdef", graphdef::check);
+
 /// The checks of a row that is wrong on purpose.
-pub(crate) const OF_WRONG_ROWS: &[(&str, Check)] = &[("failure", failure::check)];
+pub(crate) const OF_WRONG_ROWS: &[Named] = &[("failure", failure::check)];
 
 /// A row on the bench.
 pub(crate) struct Bench<'a> {
