@@ -169,7 +169,7 @@ pub struct ScanOptions {
 }
 
 /// Walks along axis 0 of `xs`: each turn `f` gets the carry and one slice of `xs`, and gives the next carry and a result. Returns the last
-/// carry, and the results stacked along axis 0. With the slices known to be so many, unrolling is never needed: one [`Loop`].
+/// carry, and the results stacked along axis 0. With the slices known to be so many, unrolling is never needed: one `Loop`.
 ///
 /// ```
 /// use tidemill_core::{DType, Graph, ops};
