@@ -114,7 +114,7 @@ fn all_graphs_of_the_corpus_come_back_as_they_were() {
                 Ok(Back::Renumbered) => renumbered += 1,
                 Ok(Back::Refused) => refused += 1,
                 // Its `For` loops keep their captures in another order each time.
-                Err(_) if path.ends_with("FunctionalOpsTest.testForMLP.zip") => renumbered += 1,
+                Err(_) if path.ends_with("FunctionalOpsTest.testForMLP.zip") => {}
                 Err(e) => failures.push(format!("{}/{folder}: {e}", path.display())),
             }
         }

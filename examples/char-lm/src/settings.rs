@@ -20,7 +20,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// What learns visibly in less than a minute, on one core.
+    /// Small enough to learn visibly in a short run on one core.
     fn default() -> Settings {
         Settings { units: 96, layers: 1, batch_size: 16, num_steps: 32, learning_rate: 0.004, seed: 1 }
     }
